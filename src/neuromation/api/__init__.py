@@ -1,0 +1,1 @@
+"""HTTP in, one workflow call, HTTP out. Knows status codes; refuses to know rules."""

@@ -1,0 +1,47 @@
+"""The operator's door over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from neuromation.api.deps import Operator, TheWorld
+from neuromation.api.errors import problems
+from neuromation.client import schemas as wire
+from neuromation.workflows import people, wallets
+
+router = APIRouter(prefix="/admin", tags=["operator"])
+
+
+@router.post("/accounts", status_code=201, responses=problems(401, 403, 409, 413, 422), operation_id="admin_create_account")
+def create_account(body: wire.Registration, _: Operator, world: TheWorld) -> wire.Account:
+    """Open an account with any roles, `operator` included."""
+    with world.transaction() as conn:
+        return people.create(world, conn, body)
+
+
+@router.get("/accounts", responses=problems(401, 403, 422), operation_id="admin_list_accounts")
+def list_accounts(
+    _: Operator,
+    world: TheWorld,
+    after: Annotated[str | None, Query(max_length=60)] = None,
+    limit: Annotated[int, Query(ge=1, le=wire.PAGE_MAX)] = 50,
+) -> wire.AccountList:
+    """Everybody, by id."""
+    with world.transaction() as conn:
+        return people.everybody(conn, after=after, limit=limit)
+
+
+@router.post("/fund", responses=problems(401, 403, 404, 409, 413, 422), operation_id="admin_fund")
+def fund(body: wire.Funding, principal: Operator, world: TheWorld) -> wire.Wallet:
+    """Credit an account from custody: tokens that the platform holds for it. Never beyond the supply."""
+    with world.transaction() as conn:
+        return wallets.fund(world, conn, principal, body)
+
+
+@router.get("/audit", responses=problems(401, 403), operation_id="admin_audit")
+def audit(_: Operator, world: TheWorld) -> wire.Audit:
+    """Check the books: every transfer balances, nothing is minted or lost, the log is unbroken and rebuilds the balances."""
+    with world.transaction() as conn:
+        return wallets.audit(conn)

@@ -1,0 +1,76 @@
+"""Hashes that prove things: sha256 of bytes and of JSON, and Merkle trees over units of work.
+
+The tree follows RFC 6962 (Certificate Transparency): leaves and nodes are hashed with different prefixes, so that a node
+can never be passed off as a leaf, and a tree of any size has one root.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+_LEAF, _NODE = b"\x00", b"\x01"
+
+
+def sha256_hex(data: bytes) -> str:
+    """The sha256 of `data`, 64 hex digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def canonical_json(value: Any) -> bytes:
+    """One spelling for one value: sorted keys, no spaces, UTF-8, no NaN. Raises ValueError for NaN or infinity."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def hash_json(value: Any) -> str:
+    """The sha256 of a value's canonical JSON, 64 hex digits."""
+    return sha256_hex(canonical_json(value))
+
+
+def _leaf(leaf_hash: str) -> bytes:
+    return hashlib.sha256(_LEAF + bytes.fromhex(leaf_hash)).digest()
+
+
+def _node(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(_NODE + left + right).digest()
+
+
+def _levels(leaf_hashes: Sequence[str]) -> list[list[bytes]]:
+    levels = [[_leaf(h) for h in leaf_hashes]]
+    while len(levels[-1]) > 1:
+        row = levels[-1]
+        pairs = [_node(row[i], row[i + 1]) for i in range(0, len(row) - 1, 2)]
+        levels.append(pairs + ([row[-1]] if len(row) % 2 else []))
+    return levels
+
+
+def merkle_root(leaf_hashes: Sequence[str]) -> str:
+    """The root over unit hashes (hex) in order, 64 hex digits; of nothing, the sha256 of nothing (RFC 6962)."""
+    if not leaf_hashes:
+        return hashlib.sha256(b"").hexdigest()
+    return _levels(leaf_hashes)[-1][0].hex()
+
+
+def merkle_proof(leaf_hashes: Sequence[str], index: int) -> list[str]:
+    """The siblings, leaf to root, that prove that leaf `index` belongs to the root; "" where a row has no sibling."""
+    if not 0 <= index < len(leaf_hashes):
+        raise IndexError(f"leaf {index} of {len(leaf_hashes)}")
+    proof = []
+    for row in _levels(leaf_hashes)[:-1]:
+        sibling = index ^ 1
+        proof.append(row[sibling].hex() if sibling < len(row) else "")
+        index //= 2
+    return proof
+
+
+def proves(leaf_hash: str, index: int, proof: Sequence[str], root: str) -> bool:
+    """Tell whether `proof` leads from this leaf at `index` to `root`."""
+    at = _leaf(leaf_hash)
+    for sibling in proof:
+        if sibling:
+            other = bytes.fromhex(sibling)
+            at = _node(other, at) if index % 2 else _node(at, other)
+        index //= 2
+    return at.hex() == root

@@ -1,0 +1,106 @@
+"""The adapter of torch: weights in and out of modules, the inner loop, predictions; refuses to know batches' origin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+
+from neuromation.learning.errors import TrainingDiverged
+from neuromation.learning.weights import VALUE_MAX, Array, Weights, check_weights
+from neuromation.learning.zoo import check_classes, get_model
+
+LABEL_SMOOTHING = 0.05
+WEIGHT_DECAY = 0.02
+BETAS = (0.9, 0.99)
+_PREDICT_BATCH = 512
+
+Batch = tuple[Array, NDArray[np.int64], float]  # pictures (B, H, W), labels (B,), learning rate of this step
+
+
+@contextmanager
+def canonical_runtime() -> Iterator[None]:
+    """One thread and deterministic kernels inside the block; what was set before comes back after it.
+
+    This makes results equal bit by bit on one kind of processor. Across kinds, set `CANONICAL_ENVIRONMENT` of
+    `training.py` before torch is loaded, and compare with a tolerance.
+    """
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(deterministic)
+        torch.set_num_threads(threads)
+
+
+def shapes_of(model: str, config: Mapping[str, object], classes: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the model's tensors; no memory is spent on their values."""
+    spec = get_model(model)
+    with torch.device("meta"):
+        module = spec.build(spec.check_config(config), len(check_classes(classes)))
+    return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+
+
+def module_of(weights: Mapping[str, Array], model: str, config: Mapping[str, object], classes: Sequence[str]) -> nn.Module:
+    """The torch module of a model, holding copies of these weights. Raises BadWeights when they are another network's."""
+    spec = get_model(model)
+    module = spec.build(spec.check_config(config), len(check_classes(classes)))
+    check_weights(weights, {name: tensor.numpy() for name, tensor in module.state_dict().items()})
+    module.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
+    return module
+
+
+def weights_of(module: nn.Module) -> Weights:
+    """Copies of a module's tensors as float32 arrays, by name."""
+    return {name: tensor.detach().numpy().copy() for name, tensor in sorted(module.state_dict().items())}
+
+
+def run_steps(module: nn.Module, batches: Iterable[Batch]) -> list[float]:
+    """Train `module` in place, one step a batch, and return the loss of each step.
+
+    AdamW (Loshchilov and Hutter 2019) with label smoothing. The optimiser starts empty: its state is no part of the
+    weights, so that whoever has the weights at the start can repeat these steps.
+
+    Raises:
+        TrainingDiverged: a loss, or a value of the result, is not finite or beyond VALUE_MAX.
+    """
+    optimiser = torch.optim.AdamW(module.parameters(), lr=1.0, betas=BETAS, weight_decay=WEIGHT_DECAY, fused=True)
+    losses: list[float] = []
+    module.train()
+    with canonical_runtime(), torch.enable_grad():
+        for images, labels, lr in batches:
+            optimiser.param_groups[0]["lr"] = lr
+            optimiser.zero_grad()
+            logits = module(torch.from_numpy(images).unsqueeze(1))
+            loss = functional.cross_entropy(logits, torch.from_numpy(labels), label_smoothing=LABEL_SMOOTHING)
+            losses.append(float(loss.item()))
+            if not np.isfinite(losses[-1]):
+                raise _diverged(len(losses))
+            torch.autograd.backward(loss)
+            optimiser.step()
+    if not all(bool((tensor.abs() <= VALUE_MAX).all()) for tensor in module.state_dict().values()):
+        raise _diverged(len(losses))
+    return losses
+
+
+def _diverged(step: int) -> TrainingDiverged:
+    return TrainingDiverged(f"the training diverged at step {step} of a segment; lower the learning rate", step=step)
+
+
+def probabilities(module: nn.Module, images: NDArray[Any]) -> Array:
+    """Class probabilities, float32 (N, classes), of raw pictures (N, H, W)."""
+    parts = []
+    module.eval()
+    with canonical_runtime(), torch.inference_mode():
+        for first in range(0, len(images), _PREDICT_BATCH):
+            batch = torch.from_numpy(np.asarray(images[first : first + _PREDICT_BATCH], np.float32)).unsqueeze(1)
+            parts.append(torch.softmax(module(batch), dim=1).numpy())
+    return np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)

@@ -1,0 +1,37 @@
+"""The networks themselves, as torch modules; owns the layers, refuses to know how they are trained."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class DigitsCnn(nn.Module):
+    """Three 3x3 convolutions, two halvings, one hidden layer; raw values in, logits out.
+
+    Input float32 (N, 1, height, width) with values 0..value_max, output float32 (N, classes). Pictures larger than 15
+    pixels are first averaged down, so that the hidden layer always sees a grid of 2x2 or 3x3.
+    """
+
+    def __init__(self, *, height: int, width: int, value_max: float, channels: int, hidden: int, classes: int) -> None:
+        super().__init__()
+        self.scale = 1.0 / value_max
+        self.stride = max(1, min(height, width) // 8)
+        rows, columns = (height // self.stride) // 4, (width // self.stride) // 4
+        self.conv1 = nn.Conv2d(1, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, 2 * channels, 3, padding=1)
+        self.conv3 = nn.Conv2d(2 * channels, 4 * channels, 3, padding=1)
+        self.hidden = nn.Linear(4 * channels * rows * columns, hidden)
+        self.head = nn.Linear(hidden, classes)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        x = images * self.scale
+        if self.stride > 1:
+            x = functional.avg_pool2d(x, self.stride)
+        x = functional.relu(self.conv1(x))
+        x = functional.max_pool2d(functional.relu(self.conv2(x)), 2)
+        x = functional.max_pool2d(functional.relu(self.conv3(x)), 2)
+        x = functional.relu(self.hidden(x.flatten(1)))
+        logits: torch.Tensor = self.head(x)
+        return logits

@@ -1,0 +1,259 @@
+"""Training in segments that anyone can replay; owns the order of samples and the checks, refuses to know where data lies.
+
+A run of `steps` is cut in `segments`; after each the weights are kept. Sample order and augmentation of a step depend on
+(seed, step) alone, and the optimiser starts empty in each segment, so that a segment is a pure function of the weights
+before it: an auditor repeats one without the others. The price is a short warm-up of the learning rate a segment.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuromation.kernel.rng import SEED_MAX, unit_rng
+from neuromation.learning.augmentation import augment as augmented
+from neuromation.learning.errors import BadRecipe, BadTrainingData, ClassesMismatch
+from neuromation.learning.weights import Array, Weights
+from neuromation.learning.zoo import check_classes, get_model
+
+if TYPE_CHECKING:
+    from neuromation.learning.engine import Batch
+
+STEPS_MAX = 100_000
+SEGMENTS_MAX = 64
+BATCH_MAX = 4_096
+LR_MAX = 1.0
+SAMPLES_MAX = 2_000_000
+WARMUP_STEPS = 10  # of each segment: Adam's averages start empty
+
+# Set before torch is loaded, these make processors with and without AVX-512 take the same kernels.
+CANONICAL_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OPENBLAS_CORETYPE": "Haswell",
+    "MKL_CBWR": "AVX2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "ATEN_CPU_CAPABILITY": "avx2",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentMetrics:
+    """How one segment went: losses are means of cross-entropy over the first and last tenth of its steps."""
+
+    steps: int
+    loss_first: float
+    loss_last: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """Weights after each segment, in order (the last are the result), and how each went."""
+
+    segments: list[Weights]
+    metrics: list[SegmentMetrics]
+
+    @property
+    def weights(self) -> Weights:
+        return self.segments[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A checked run: everything that a segment needs but its starting weights."""
+
+    model: str
+    config: Mapping[str, object]
+    classes: tuple[str, ...]
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    steps: int
+    segments: int
+    batch_size: int
+    lr: float
+    lr_end: float
+    seed: int
+    augment: bool
+
+    def bounds(self, segment: int) -> tuple[int, int]:
+        return self.steps * segment // self.segments, self.steps * (segment + 1) // self.segments
+
+
+def train_segments(
+    model: str,
+    config: Mapping[str, object],
+    classes: Sequence[str],
+    start: Mapping[str, Array],
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    *,
+    steps: int,
+    segments: int,
+    batch_size: int,
+    lr: float,
+    seed: int,
+    lr_end: float | None = None,
+    augment: bool = True,
+) -> Trained:
+    """Train from `start` and keep the weights after each segment.
+
+    Args:
+        model: name in the zoo; `config` and `classes` are its configuration and class names.
+        start: weights to begin with; not changed.
+        images: raw pictures (N, H, W) of the model's size.
+        labels: indices into `classes` (N,).
+        steps: optimiser steps in all, 1..STEPS_MAX.
+        segments: pieces of nearly equal length, 1..min(steps, SEGMENTS_MAX).
+        batch_size: samples a step, 1..BATCH_MAX; a data set may be smaller.
+        lr: learning rate of the first step; it falls along a cosine to `lr_end` at the last (None: stays).
+        seed: decides the order of samples and the augmentation.
+        augment: shift, scale and disturb the pictures a little.
+
+    Raises:
+        UnknownModel, BadConfig, BadWeights, BadRecipe, BadTrainingData, ClassesMismatch: the input is wrong.
+        TrainingDiverged: the loss is no longer finite.
+    """
+    run = _checked(model, config, classes, images, labels, steps, segments, batch_size, lr, lr_end, seed, augment)
+    kept: list[Weights] = []
+    metrics: list[SegmentMetrics] = []
+    weights = dict(start)
+    for segment in range(segments):
+        weights, measured = _train(run, weights, segment)
+        kept.append(weights)
+        metrics.append(measured)
+    return Trained(kept, metrics)
+
+
+def replay_segment(
+    model: str,
+    config: Mapping[str, object],
+    classes: Sequence[str],
+    before: Mapping[str, Array],
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    *,
+    segment: int,
+    steps: int,
+    segments: int,
+    batch_size: int,
+    lr: float,
+    seed: int,
+    lr_end: float | None = None,
+    augment: bool = True,
+) -> Weights:
+    """The weights after `segment` (0..segments-1) of `train_segments` with the same arguments.
+
+    `before` are the weights that the segment began with: the start for segment 0, else those after segment - 1.
+    Raises what `train_segments` raises.
+    """
+    run = _checked(model, config, classes, images, labels, steps, segments, batch_size, lr, lr_end, seed, augment)
+    if not 0 <= segment < segments:
+        raise BadRecipe(f"there is no segment {segment}; this run has 0..{segments - 1}")
+    return _train(run, before, segment)[0]
+
+
+def _train(run: _Run, before: Mapping[str, Array], segment: int) -> tuple[Weights, SegmentMetrics]:
+    from neuromation.learning import engine
+
+    module = engine.module_of(before, run.model, run.config, run.classes)
+    began = time.perf_counter()
+    losses = engine.run_steps(module, _batches(run, segment))
+    seconds = time.perf_counter() - began
+    tenth = max(1, len(losses) // 10)
+    first, last = float(np.mean(losses[:tenth])), float(np.mean(losses[-tenth:]))
+    return engine.weights_of(module), SegmentMetrics(len(losses), first, last, seconds)
+
+
+def _batches(run: _Run, segment: int) -> Iterator[Batch]:
+    first, end = run.bounds(segment)
+    value_max = float(getattr(get_model(run.model).check_config(run.config), "value_max", 255.0))
+    order = _SampleOrder(len(run.images), run.seed)
+    for step in range(first, end):
+        chosen = order.batch(step, run.batch_size)
+        pictures = run.images[chosen].astype(np.float32)
+        if run.augment:
+            pictures = augmented(pictures, value_max=value_max, rng=unit_rng(run.seed, step, "augment"))
+        yield pictures, run.labels[chosen], _learning_rate(run, step, step - first)
+
+
+class _SampleOrder:
+    """An endless series of shuffled epochs; any step's samples are found without those before it."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self._count, self._seed = count, seed
+        self._epoch, self._order = -1, np.empty(0, np.int64)
+
+    def batch(self, step: int, size: int) -> NDArray[np.int64]:
+        places = np.arange(step * size, (step + 1) * size)
+        epochs, within = np.divmod(places, self._count)
+        return np.concatenate([self._shuffled(int(epoch))[within[epochs == epoch]] for epoch in np.unique(epochs)])
+
+    def _shuffled(self, epoch: int) -> NDArray[np.int64]:
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, unit_rng(self._seed, epoch, "sample-order").permutation(self._count)
+        return self._order
+
+
+def _learning_rate(run: _Run, step: int, step_in_segment: int) -> float:
+    along = step / max(1, run.steps - 1)
+    planned = run.lr_end + (run.lr - run.lr_end) * 0.5 * (1.0 + math.cos(math.pi * along))
+    return planned * min(1.0, (step_in_segment + 1) / WARMUP_STEPS)
+
+
+def _checked(
+    model: str,
+    config: Mapping[str, object],
+    classes: Sequence[str],
+    images: NDArray[Any],
+    labels: NDArray[Any],
+    steps: int,
+    segments: int,
+    batch_size: int,
+    lr: float,
+    lr_end: float | None,
+    seed: int,
+    augment: bool,
+) -> _Run:
+    names = check_classes(classes)
+    settings = get_model(model).check_config(config)
+    check_data(images, labels, names, size=(settings.height, settings.width))
+    end = lr if lr_end is None else lr_end
+    if not 1 <= steps <= STEPS_MAX or not 1 <= segments <= min(steps, SEGMENTS_MAX):
+        raise BadRecipe(
+            f"steps must be 1..{STEPS_MAX} in 1..{SEGMENTS_MAX} segments of a step or more, not {steps} in {segments}"
+        )
+    if not 1 <= batch_size <= BATCH_MAX:
+        raise BadRecipe(f"a batch has 1..{BATCH_MAX} samples, not {batch_size}")
+    if not (0 < lr <= LR_MAX and 0 <= end <= LR_MAX):
+        raise BadRecipe(f"the learning rate must be over 0 and at most {LR_MAX}, not {lr} falling to {end}")
+    if not 0 <= seed <= SEED_MAX:
+        raise BadRecipe(f"the seed must be 0..{SEED_MAX}, not {seed}")
+    return _Run(model, config, names, images, labels, steps, segments, batch_size, lr, end, seed, augment)
+
+
+def check_data(
+    images: NDArray[Any], labels: NDArray[Any], classes: Sequence[str], *, size: tuple[int, int] | None = None
+) -> None:
+    """Raise BadTrainingData or ClassesMismatch unless these are uint8 pictures (N, H, W) with labels of these classes.
+
+    `size` is the (height, width) that the model takes; None takes any.
+    """
+    if images.dtype != np.uint8 or images.ndim != 3:
+        raise BadTrainingData(f"images must be uint8 (N, H, W), not {images.dtype} {images.shape}")
+    if labels.dtype != np.int64 or labels.shape != (len(images),):
+        raise BadTrainingData(f"labels must be int64 ({len(images)},), one an image, not {labels.dtype} {labels.shape}")
+    if not 1 <= len(images) <= SAMPLES_MAX:
+        raise BadTrainingData(f"there must be 1 to {SAMPLES_MAX} images, not {len(images)}")
+    if size is not None and images.shape[1:] != size:
+        raise BadTrainingData(f"the model takes pictures of {size} pixels (height, width), not {images.shape[1:]}")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= len(classes):
+        raise ClassesMismatch(f"labels run from {low} to {high} and there are {len(classes)} classes, 0..{len(classes) - 1}")

@@ -1,0 +1,298 @@
+-- Tables and rules of the ledger: TigerBeetle's two-phase double entry. All writing goes through ledger_apply().
+
+create table ledger_account (
+    code text collate "C" primary key,
+    overdraft bigint not null default 0,
+    debits_pending bigint not null default 0,
+    debits_posted bigint not null default 0,
+    credits_pending bigint not null default 0,
+    credits_posted bigint not null default 0,
+    version bigint not null default 0,  -- of the newest entry; 0 while there is none
+    hash bytea not null,                -- of the newest entry; of the code while there is none
+    opened timestamptz not null,
+    constraint ledger_account_limit check (overdraft = 0 or (code = 'platform:custody' and overdraft between 0 and 100000000000000)),
+    constraint ledger_account_counters check (debits_pending >= 0 and debits_posted >= 0 and credits_pending >= 0 and credits_posted >= 0),
+    constraint ledger_account_overdraft check (debits_posted + debits_pending - credits_posted <= overdraft)
+) with (fillfactor = 40);  -- room for the next versions of a row on its own page
+
+-- The log. A hold is resolved by another row that names it, never by a change of its own.
+create table ledger_transfer (
+    id bigint generated always as identity primary key,
+    key text collate "C" not null,
+    operation text collate "C" not null,
+    debit text collate "C" not null,
+    credit text collate "C" not null,
+    amount bigint not null,  -- moved (transfer, post), reserved (hold) or released (void, expire)
+    kind text collate "C" not null,
+    ref text collate "C" not null,
+    memo text collate "C" not null,
+    hold bigint,  -- the hold that this row resolves
+    expires timestamptz,  -- of a hold
+    hash bytea not null,  -- of the request; a repeat must have the same
+    created timestamptz not null,
+    constraint ledger_transfer_key unique (key),
+    constraint ledger_transfer_shape check (
+        amount > 0 and debit <> credit
+        and operation in ('transfer', 'hold', 'post', 'void', 'expire')
+        and (hold is not null) = (operation in ('post', 'void', 'expire'))
+        and (expires is not null) = (operation = 'hold')
+    )
+);
+create unique index ledger_transfer_resolution on ledger_transfer (hold) where hold is not null;
+create index ledger_transfer_ref on ledger_transfer (ref, id) where ref <> '';
+
+-- Two a transfer: what it changed in an account, the state after it, and the link to the entry before.
+create table ledger_entry (
+    account text collate "C" not null,
+    version bigint not null,
+    transfer bigint not null,
+    amount bigint not null,   -- change of the posted balance
+    balance bigint not null,  -- posted, after
+    held bigint not null,     -- debits pending, after
+    due bigint not null,      -- credits pending, after
+    hash bytea not null,
+    primary key (account, version)
+);
+
+-- Which holds are open: an index over the log, the only rows here that may go.
+create table ledger_open_hold (
+    hold bigint primary key,
+    key text collate "C" not null,
+    expires timestamptz not null
+);
+create index ledger_open_hold_expires on ledger_open_hold (expires);
+
+-- One chain over all transfers, laid after they committed.
+create table ledger_seal (
+    position bigint primary key,
+    transfer bigint not null constraint ledger_seal_once unique,
+    hash bytea not null
+);
+
+-- Up to `settled` every transfer is sealed or never committed; `candidate` becomes settled when no
+-- transaction older than `barrier` runs any more.
+create table ledger_seal_state (
+    one boolean primary key default true check (one),
+    settled bigint not null default 0,
+    candidate bigint not null default 0,
+    barrier xid8 not null default '0'
+);
+
+create function ledger_refuse_change() returns trigger language plpgsql as $$
+begin
+    raise exception '% is insert-only: correct a mistake by a new transfer', tg_table_name using errcode = 'integrity_constraint_violation';
+end $$;
+create trigger insert_only before update or delete or truncate on ledger_transfer for each statement execute function ledger_refuse_change();
+create trigger insert_only before update or delete or truncate on ledger_entry for each statement execute function ledger_refuse_change();
+create trigger insert_only before update or delete or truncate on ledger_seal for each statement execute function ledger_refuse_change();
+create trigger insert_only before delete or truncate on ledger_account for each statement execute function ledger_refuse_change();
+
+-- The request's canonical form: ten texts joined by the unit separator, which no text may contain.
+create function ledger_request_hash(key text, operation text, debit text, credit text, amount bigint, kind text, ref text, memo text, hold bigint, timeout_s bigint)
+returns bytea language sql stable as $$
+    select sha256(convert_to(concat_ws(E'\x1f', key, operation, debit, credit, amount, kind, ref, memo, coalesce(hold, 0), coalesce(timeout_s, 0)), 'UTF8'))
+$$;
+
+-- An entry's canonical form: the hash before it, its transfer's request hash, six big-endian int64.
+create function ledger_entry_hash(previous bytea, request bytea, transfer bigint, version bigint, amount bigint, balance bigint, held bigint, due bigint)
+returns bytea language sql immutable as $$
+    select sha256(previous || request || int8send(transfer) || int8send(version) || int8send(amount) || int8send(balance) || int8send(held) || int8send(due))
+$$;
+
+create function ledger_seal_hash(previous bytea, request bytea, transfer bigint, created timestamptz)
+returns bytea language sql immutable as $$
+    select sha256(previous || request || int8send(transfer) || int8send((extract(epoch from created) * 1000000)::bigint))
+$$;
+
+-- Apply groups of linked requests, each group all or none, and say for each group what became of it.
+-- p_requests: ten texts a request, joined by the unit separator:
+--   group number, key, operation, debit, credit, amount, kind, ref, memo, and a hold's seconds or the key of the hold to resolve.
+-- A refused group writes nothing and its key stays free. The accounts of the whole batch are locked in the order of their codes
+-- before anything is read, so that batches cannot deadlock and a repeat waits for its original.
+create function ledger_apply(p_requests text, p_now timestamptz)
+returns table (grp int, outcome text, subject text, needed bigint, available bigint, ids bigint[])
+language plpgsql as $$
+declare
+    f text[] := string_to_array(p_requests, E'\x1f');
+    n int := cardinality(f) / 10;
+    i int := 1;
+    j int;
+    o int;
+    first int;
+    d int;
+    c int;
+    fresh int;
+    a record;
+    hold record;
+    known record;
+    codes text[];
+    h_id bigint[];  h_expires timestamptz[];  h_key text[];
+    -- of each request: change of pending, change of posted, amount, request hash, index of its two accounts
+    pend bigint[];  post bigint[];  amt bigint[];  body bytea[];  dx int[];  cx int[];
+    -- of each locked account
+    code text[];  free bigint[];  dp bigint[];  dq bigint[];  cp bigint[];  cq bigint[];  was bigint[];  ver bigint[];  head bytea[];
+    t_id bigint;
+    t_expires timestamptz;
+begin
+    -- What a resolution moves stands in its hold, which never changes.
+    while i <= n loop
+        o := (i - 1) * 10;
+        amt[i] := nullif(f[o + 6], '')::bigint;
+        if f[o + 3] in ('post', 'void', 'expire') then
+            select t.id, t.debit, t.credit, t.amount, t.kind, t.ref, t.memo, t.expires into hold
+            from ledger_transfer t where t.key = f[o + 10] and t.operation = 'hold';
+            h_id[i] := hold.id;  h_expires[i] := hold.expires;  h_key[i] := f[o + 10];
+            f[o + 4] := hold.debit;  f[o + 5] := hold.credit;
+            f[o + 7] := hold.kind;  f[o + 8] := hold.ref;  f[o + 9] := hold.memo;
+            f[o + 10] := null;
+            amt[i] := coalesce(amt[i], hold.amount);
+            pend[i] := -hold.amount;
+            post[i] := case when f[o + 3] = 'post' then amt[i] else 0 end;
+        elsif f[o + 3] = 'hold' then
+            pend[i] := amt[i];  post[i] := 0;
+        else
+            pend[i] := 0;  post[i] := amt[i];  f[o + 10] := null;
+        end if;
+        codes[i * 2 - 1] := f[o + 4];  codes[i * 2] := f[o + 5];
+        i := i + 1;
+    end loop;
+
+    i := 0;
+    for a in select * from ledger_account l where l.code = any(codes) order by l.code for no key update loop
+        i := i + 1;
+        code[i] := a.code;  dp[i] := a.debits_pending;  dq[i] := a.debits_posted;  cp[i] := a.credits_pending;  cq[i] := a.credits_posted;
+        free[i] := a.credits_posted - a.debits_posted - a.debits_pending + a.overdraft;
+        was[i] := a.version;  ver[i] := a.version;  head[i] := a.hash;
+    end loop;
+
+    i := 1;
+    while i <= n loop
+        grp := f[(i - 1) * 10 + 1]::int;
+        first := i;  fresh := 0;  outcome := 'applied';  subject := null;  needed := null;  available := null;  ids := '{}';
+
+        -- First on the numbers alone: may every request of the group happen, one after the other?
+        while i <= n and f[(i - 1) * 10 + 1]::int = grp loop
+            o := (i - 1) * 10;
+            if outcome <> 'applied' then
+                null;  -- refused already: walk on to the next group
+            elsif f[o + 4] is null then
+                outcome := 'unknown-hold';  subject := h_key[i];
+            else
+                body[i] := ledger_request_hash(f[o + 2], f[o + 3], f[o + 4], f[o + 5], amt[i], f[o + 7], f[o + 8], f[o + 9], h_id[i], f[o + 10]::bigint);
+                d := array_position(code, f[o + 4]);  c := array_position(code, f[o + 5]);
+                dx[i] := d;  cx[i] := c;
+                select t.id, t.hash into known from ledger_transfer t where t.key = f[o + 2];
+                if known.id is not null then
+                    ids := ids || known.id;
+                    if known.hash <> body[i] or fresh > 0 then
+                        outcome := 'key-reused';  subject := f[o + 2];
+                    end if;
+                elsif cardinality(ids) > 0 then  -- part of the group is known: as a whole it is another group
+                    outcome := 'key-reused';  subject := f[(first - 1) * 10 + 2];
+                elsif d is null or c is null then
+                    outcome := 'unknown-account';  subject := case when d is null then f[o + 4] else f[o + 5] end;
+                elsif h_id[i] is not null and not exists (select from ledger_open_hold x where x.hold = h_id[i]) then
+                    outcome := 'hold-resolved';  subject := h_key[i];
+                elsif f[o + 3] = 'post' and p_now >= h_expires[i] then
+                    outcome := 'hold-expired';  subject := h_key[i];
+                elsif f[o + 3] = 'expire' and p_now < h_expires[i] then
+                    outcome := 'hold-running';  subject := h_key[i];
+                elsif h_id[i] is not null and amt[i] > -pend[i] then
+                    outcome := 'over-hold';  subject := h_key[i];  needed := amt[i];  available := -pend[i];
+                elsif pend[i] + post[i] > free[d] then
+                    outcome := 'insufficient-funds';  subject := code[d];  needed := pend[i] + post[i];  available := free[d];
+                else
+                    fresh := fresh + 1;
+                    free[d] := free[d] - pend[i] - post[i];
+                    free[c] := free[c] + post[i];
+                end if;
+            end if;
+            i := i + 1;
+        end loop;
+
+        if outcome <> 'applied' then
+            for j in first .. first + fresh - 1 loop
+                free[dx[j]] := free[dx[j]] + pend[j] + post[j];
+                free[cx[j]] := free[cx[j]] - post[j];
+            end loop;
+            ids := null;
+        elsif fresh = 0 then
+            outcome := 'replayed';
+        else
+            -- Then for good: the transfer, its two entries, the open hold.
+            for j in first .. i - 1 loop
+                o := (j - 1) * 10;  d := dx[j];  c := cx[j];
+                t_expires := p_now + f[o + 10]::bigint * interval '1 second';
+                insert into ledger_transfer (key, operation, debit, credit, amount, kind, ref, memo, hold, expires, hash, created)
+                values (f[o + 2], f[o + 3], f[o + 4], f[o + 5], amt[j], f[o + 7], f[o + 8], f[o + 9], h_id[j], t_expires, body[j], p_now)
+                returning ledger_transfer.id into t_id;
+                ids[j - first + 1] := t_id;
+                dp[d] := dp[d] + pend[j];  dq[d] := dq[d] + post[j];  ver[d] := ver[d] + 1;
+                cp[c] := cp[c] + pend[j];  cq[c] := cq[c] + post[j];  ver[c] := ver[c] + 1;
+                head[d] := ledger_entry_hash(head[d], body[j], t_id, ver[d], -post[j], cq[d] - dq[d], dp[d], cp[d]);
+                head[c] := ledger_entry_hash(head[c], body[j], t_id, ver[c], post[j], cq[c] - dq[c], dp[c], cp[c]);
+                insert into ledger_entry (account, version, transfer, amount, balance, held, due, hash) values
+                    (code[d], ver[d], t_id, -post[j], cq[d] - dq[d], dp[d], cp[d], head[d]),
+                    (code[c], ver[c], t_id, post[j], cq[c] - dq[c], dp[c], cp[c], head[c]);
+                if t_expires is not null then
+                    insert into ledger_open_hold (hold, key, expires) values (t_id, f[o + 2], t_expires);
+                elsif h_id[j] is not null then
+                    delete from ledger_open_hold x where x.hold = h_id[j];
+                end if;
+            end loop;
+        end if;
+        return next;
+    end loop;
+
+    for j in 1 .. coalesce(cardinality(code), 0) loop
+        if ver[j] > was[j] then
+            update ledger_account l
+            set debits_pending = dp[j], debits_posted = dq[j], credits_pending = cp[j], credits_posted = cq[j], version = ver[j], hash = head[j]
+            where l.code = ledger_apply.code[j];
+        end if;
+    end loop;
+end $$;
+
+-- Chain up to p_limit committed transfers that are not in the chain yet. The order is the order of sealing; it can no
+-- longer change once laid. A transfer that commits late, with a small id, is found above `settled` and sealed late.
+create function ledger_seal_next(p_limit int)
+returns table ("position" bigint, hash bytea, added int)
+language plpgsql as $$
+declare
+    state record;
+    t record;
+    done boolean;
+begin
+    insert into ledger_seal_state default values on conflict do nothing;
+    select * into state from ledger_seal_state for update;  -- one sealer at a time
+    -- Asked before the log is read: what had an id up to `candidate` has ended when this is true.
+    done := state.barrier <> '0' and pg_snapshot_xmin(pg_current_snapshot()) >= state.barrier;
+
+    select s.position, s.hash into ledger_seal_next.position, ledger_seal_next.hash from ledger_seal s order by s.position desc limit 1;
+    "position" := coalesce("position", 0);
+    hash := coalesce(hash, sha256('ledger'));
+    added := 0;
+    for t in
+        select l.id, l.hash, l.created from ledger_transfer l
+        where l.id > state.settled and not exists (select from ledger_seal s where s.transfer = l.id)
+        order by l.id limit p_limit
+    loop
+        "position" := "position" + 1;
+        hash := ledger_seal_hash(hash, t.hash, t.id, t.created);
+        added := added + 1;
+        insert into ledger_seal values ("position", t.id, hash);
+    end loop;
+
+    if added < p_limit then  -- all that could be seen is sealed
+        if done then
+            update ledger_seal_state set settled = candidate;
+        end if;
+        -- A barrier ahead of the newest transaction came with a restored copy: it would never be reached.
+        if done or state.barrier = '0' or state.barrier > pg_snapshot_xmax(pg_current_snapshot()) then
+            -- The id first, then the barrier: whoever drew an id up to this one had locked its accounts, so it has a number below.
+            update ledger_seal_state set candidate = coalesce(pg_sequence_last_value(pg_get_serial_sequence('ledger_transfer', 'id')), 0);
+            update ledger_seal_state set barrier = pg_snapshot_xmax(pg_current_snapshot());
+        end if;
+    end if;
+    return next;
+end $$;

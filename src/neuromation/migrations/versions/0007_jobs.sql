@@ -1,0 +1,109 @@
+-- jobs: what a customer ordered, the tasks it became, who may take them, and what was said about it.
+
+create table job_quote (
+    id text primary key,
+    customer text not null,
+    request jsonb not null,
+    answer jsonb not null,
+    created_at timestamptz not null,
+    expires_at timestamptz not null
+);
+
+create table job (
+    id text primary key,
+    kind text not null,
+    customer text not null,
+    key text not null,            -- idempotency: one job a customer and key
+    request_hash text not null,   -- ... and the same key with another body is refused
+    state text not null,
+    reason text not null default '',
+    spec jsonb not null,
+    plan jsonb not null,
+    progress jsonb not null default '{}',
+    price_max bigint not null check (price_max >= 0),
+    quote_id text unique,
+    quote jsonb not null default '{}',
+    step integer not null default 0,
+    failures integer not null default 0,  -- steps that broke since the last one that did not
+    next_step_at timestamptz,             -- null: nothing is to be done
+    created_at timestamptz not null,
+    finished_at timestamptz,
+    result jsonb,
+    unique (customer, key)
+) with (fillfactor = 80);
+
+create index job_due on job (next_step_at) where next_step_at is not null;
+create index job_of_customer on job (customer, id);
+
+-- What one auction awarded to one node: it may hold at most `awarded` tasks of the job, each paid `price`.
+create table job_quota (
+    id bigint generated always as identity primary key,
+    job_id text not null references job (id),
+    node_id text not null,
+    auction_id text not null,
+    awarded integer not null,
+    taken integer not null default 0,  -- tasks of this award leased, committed, accepted or settled
+    price bigint not null check (price >= 0),
+    open boolean not null default true,
+    created_at timestamptz not null,
+    unique (job_id, node_id, auction_id),
+    check (taken between 0 and awarded)
+) with (fillfactor = 50);  -- room on the page: `taken` changes at every lease and touches no index
+
+create index job_quota_of_node on job_quota (node_id) where open;
+
+create table job_task (
+    id text not null,
+    job_id text not null references job (id),
+    kind text not null,
+    round integer not null,
+    seq integer not null,
+    group_key text not null,
+    state text not null,
+    reason text not null default '',
+    attempt integer not null default 0,  -- also the fencing token: only the newest lease may commit
+    attempts_max integer not null,
+    priority smallint not null,
+    needs_quota boolean not null,        -- false: any node that is not excluded may take it (audits)
+    pinned_to text,                      -- only this node may take it
+    node_id text,                        -- who holds it; while pending, whose lease expired last
+    quota_id bigint,                     -- the award it was taken from
+    price bigint not null default 0,     -- what the award pays for it
+    cu bigint not null,                  -- micro-CU
+    memory_mib integer not null,
+    lease_expires_at timestamptz,
+    excluded_nodes text[] not null,
+    excluded_owners text[] not null,
+    spec jsonb not null,
+    inputs jsonb not null,
+    created_at timestamptz not null,
+    leased_at timestamptz,
+    committed_at timestamptz,
+    finished_at timestamptz,
+    primary key (id),
+    unique (job_id, kind, round, seq)
+) with (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
+
+create index job_task_pending on job_task (job_id, priority desc, seq) where state = 'pending' and needs_quota;
+create index job_task_open on job_task (priority desc, created_at, seq) where state = 'pending' and not needs_quota;
+create index job_task_leased on job_task (lease_expires_at) where state = 'leased';
+
+-- Every commitment ever made, also of attempts rejected later: the evidence. Rows are only added.
+create table job_commit (
+    task_id text not null,
+    attempt integer not null,
+    node_id text not null,
+    body jsonb not null,
+    created_at timestamptz not null,
+    primary key (task_id, attempt)
+);
+
+create table job_event (
+    seq bigint generated always as identity primary key,
+    job_id text not null,
+    at timestamptz not null,
+    type text not null,
+    data jsonb not null
+);
+
+create index job_event_of_job on job_event (job_id, seq);

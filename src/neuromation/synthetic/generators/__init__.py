@@ -1,0 +1,1 @@
+"""Generators of no one domain; each module carries one, registered as an entry point of `neuromation.generators`."""

