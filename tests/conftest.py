@@ -33,7 +33,9 @@ def engine(database_url: str) -> Iterator[sa.Engine]:
     engine = wiring.connect(database_url)
     with engine.begin() as connection:
         tables = connection.execute(
-            sa.text("select quote_ident(tablename) from pg_tables where schemaname = 'public' and tablename <> 'alembic_version'")
+            sa.text(
+                "select quote_ident(tablename) from pg_tables where schemaname = 'public' and tablename <> 'alembic_version'"
+            )
         ).scalars()
         names = ", ".join(tables)
         if names:

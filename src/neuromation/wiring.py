@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import secrets
+import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import sqlalchemy as sa
+import structlog
 from alembic import command
 from alembic.config import Config
 
 from neuromation import migrations
-from neuromation.kernel.clock import Clock, SystemClock
+from neuromation.kernel.clock import SystemClock
+from neuromation.kernel.errors import Invalid
+from neuromation.kernel.money import Ntk
+from neuromation.storage.blobs import BlobStore
+from neuromation.workflows.policy import Policy
+from neuromation.workflows.seeding import seed_generators, seed_operator, seed_vendor
+from neuromation.workflows.wallets import open_platform_accounts
+from neuromation.workflows.world import World
 
 POOL_SIZE = 10
 MIGRATION_LOCK = 0x6E65_7572  # any number that no other user of the database takes: "neur"
@@ -85,16 +94,57 @@ def migrate(engine: sa.Engine) -> None:
             lock.execute(sa.text("select pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
 
 
-@dataclass(frozen=True)
-class Platform:
-    """Everything a door needs, built once a process."""
+def policy_from_env() -> Policy:
+    """The policy, with the fields that NEUROMATION_POLICY (a JSON object) names replaced. Raises Invalid."""
+    text = os.environ.get("NEUROMATION_POLICY", "")
+    if not text:
+        return Policy()
+    try:
+        wanted = dict(json.loads(text))
+        money = {name: Ntk.parse(str(wanted[name])) for name in ("stake_min", "reserve_default") if name in wanted}
+        return replace(Policy(), **{**wanted, **money})
+    except (ValueError, TypeError) as error:
+        raise Invalid(f"NEUROMATION_POLICY must be a JSON object of fields of the policy: {error}") from error
 
-    settings: Settings
-    engine: sa.Engine
-    clock: Clock
 
-    @contextmanager
-    def transaction(self) -> Iterator[sa.Connection]:
-        """One request or task: committed once at the end, rolled back on any error."""
-        with self.engine.begin() as connection:
-            yield connection
+def build(settings: Settings, *, database_url: str = "") -> World:
+    """The world of one process."""
+    return World(
+        engine=connect(database_url or settings.database_url or embedded_database(settings.data_dir)),
+        blobs=BlobStore.at(settings.blob_url or settings.data_dir / "blobs"),
+        clock=SystemClock(),
+        policy=policy_from_env(),
+        secret=settings.secret,
+    )
+
+
+def bootstrap(world: World, settings: Settings) -> None:
+    """What a platform needs before its first request: its ledger accounts, an operator, and the generators that ship.
+
+    The operator's email and password are written once to `operator.json` in the data folder, readable by its owner alone.
+    """
+    with world.transaction() as conn:
+        open_platform_accounts(world, conn)
+        password = secrets.token_urlsafe(24)
+        operator = seed_operator(world, conn, password=password)
+        vendor = seed_vendor(world, conn, password=secrets.token_urlsafe(24))
+        seed_generators(world, conn, vendor)
+    if operator is not None:
+        path = settings.data_dir / "operator.json"
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump({"email": operator, "password": password}, file)
+
+
+def log_to_stderr() -> None:
+    """Structured lines on stderr, for people on a terminal and JSON elsewhere; warnings and worse of libraries."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    renderer = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

@@ -14,7 +14,9 @@ from neuromation.workflows import people, wallets
 router = APIRouter(prefix="/admin", tags=["operator"])
 
 
-@router.post("/accounts", status_code=201, responses=problems(401, 403, 409, 413, 422), operation_id="admin_create_account")
+@router.post(
+    "/accounts", status_code=201, responses=problems(401, 403, 409, 413, 422), operation_id="admin_create_account"
+)
 def create_account(body: wire.Registration, _: Operator, world: TheWorld) -> wire.Account:
     """Open an account with any roles, `operator` included."""
     with world.transaction() as conn:

@@ -13,7 +13,9 @@ from neuromation.accounts.model import Principal
 from neuromation.kernel.errors import Forbidden, Unauthenticated
 from neuromation.workflows.world import World
 
-_bearer = HTTPBearer(auto_error=False, description="a token of POST /v1/sessions or POST /v1/tokens; a node's own key for /v1/node/*")
+_bearer = HTTPBearer(
+    auto_error=False, description="a token of POST /v1/sessions or POST /v1/tokens; a node's own key for /v1/node/*"
+)
 
 
 def world_of(request: Request) -> World:
@@ -45,7 +47,10 @@ def having(*roles: str) -> Callable[..., Principal]:
 
     def check(principal: Annotated[Principal, Depends(person)]) -> Principal:
         if not principal.roles & set(roles):
-            raise Forbidden(f"this needs the role {' or '.join(roles)}; this account has {', '.join(sorted(principal.roles))}", reason="missing-role")
+            raise Forbidden(
+                f"this needs the role {' or '.join(roles)}; this account has {', '.join(sorted(principal.roles))}",
+                reason="missing-role",
+            )
         return principal
 
     return check
@@ -54,7 +59,9 @@ def having(*roles: str) -> Callable[..., Principal]:
 def node(principal: Annotated[Principal, Depends(caller)]) -> Principal:
     """A node's key."""
     if principal.kind != "node":
-        raise Forbidden("this is for nodes; join with `neuromation node start` to get a node's key", reason="node-key-needed")
+        raise Forbidden(
+            "this is for nodes; join with `neuromation node start` to get a node's key", reason="node-key-needed"
+        )
     return principal
 
 

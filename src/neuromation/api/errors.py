@@ -54,7 +54,9 @@ def _answer(status: int, reason: str, message: str, details: dict[str, Any] | No
 
 
 def _plain(details: dict[str, object]) -> dict[str, Any]:
-    return {k: v if isinstance(v, bool | int | float | str | list | dict | None) else str(v) for k, v in details.items()}
+    return {
+        k: v if isinstance(v, bool | int | float | str | list | dict | None) else str(v) for k, v in details.items()
+    }
 
 
 def _expected(_: Request, error: Exception) -> JSONResponse:

@@ -65,7 +65,9 @@ def list_architectures(_: Person) -> wire.ArchitectureList:
     max_body_size=wire.BLOB_MAX_BYTES,
     openapi_extra={"requestBody": {"required": True, "content": {"application/octet-stream": {}}}},
 )
-async def upload(sha256: Annotated[wire.Sha256, Path()], request: Request, principal: Customer, world: TheWorld) -> wire.Uploaded:
+async def upload(
+    sha256: Annotated[wire.Sha256, Path()], request: Request, principal: Customer, world: TheWorld
+) -> wire.Uploaded:
     """Store bytes under their own hash; a body with another hash is refused and nothing is kept."""
     return await received(request, world, sha256, owner=principal.account_id)
 
@@ -78,7 +80,9 @@ async def received(request: Request, world: World, sha256: str, *, owner: str) -
     return await run_in_threadpool(goods.store_upload, world, body, sha256=sha256, owner=owner)
 
 
-@router.post("/datasets", status_code=201, responses=problems(401, 403, 404, 409, 413, 422), operation_id="create_dataset")
+@router.post(
+    "/datasets", status_code=201, responses=problems(401, 403, 404, 409, 413, 422), operation_id="create_dataset"
+)
 def create_dataset(body: wire.NewDataset, principal: Customer, world: TheWorld) -> wire.VersionInfo:
     """Publish uploaded Parquet files as a private data set, such as a small set of real photos with their labels."""
     with world.transaction() as conn:
@@ -102,12 +106,14 @@ def _catalogue_of(kind: Literal["dataset", "model"]) -> None:
             return goods.version(conn, kind, ref, principal)
 
     @router.get(
-        f"/{plural}/{{ref}}/files/{{name}}",
+        f"/{plural}/{{ref}}/files/{{name:path}}",
         response_class=StreamingResponse,
         responses={200: {"content": {"application/octet-stream": {}}}, **problems(401, 403, 404, 422)},
         operation_id=f"download_{kind}_file",
     )
-    def download(ref: RefPath, name: Annotated[wire.FileName, Path()], principal: Person, world: TheWorld) -> StreamingResponse:
+    def download(
+        ref: RefPath, name: Annotated[wire.FileName, Path()], principal: Person, world: TheWorld
+    ) -> StreamingResponse:
         """The bytes of one file of a version; the header `X-Content-SHA256` carries their hash."""
         with world.transaction() as conn:
             file = goods.file_of(conn, kind, ref, name, principal)

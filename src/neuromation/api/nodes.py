@@ -96,7 +96,9 @@ def bid(body: wire.NewBid, principal: Node, world: TheWorld) -> wire.NewBid:
     responses={200: {"content": {"application/octet-stream": {}}}, **problems(401, 403, 404, 422)},
     operation_id="task_input",
 )
-def task_input(task_id: Id, name: Annotated[wire.FileName, Path()], principal: Node, world: TheWorld) -> StreamingResponse:
+def task_input(
+    task_id: Id, name: Annotated[wire.FileName, Path()], principal: Node, world: TheWorld
+) -> StreamingResponse:
     """An input of a task that this node has leased."""
     with world.transaction() as conn:
         blob = node_work.input_of(conn, principal.subject, task_id, name)

@@ -51,7 +51,9 @@ def create_token(body: wire.NewToken, principal: Person, world: TheWorld) -> wir
         return people.new_token(world, conn, principal.account_id, body)
 
 
-@router.delete("/tokens/{token_id}", status_code=204, responses=problems(401, 403, 404, 422), operation_id="revoke_token")
+@router.delete(
+    "/tokens/{token_id}", status_code=204, responses=problems(401, 403, 404, 422), operation_id="revoke_token"
+)
 def revoke_token(token_id: str, principal: Person, world: TheWorld) -> Response:
     """End a token of the caller's, at once."""
     with world.transaction() as conn:

@@ -24,4 +24,6 @@ def slowly(request: Request, what: str) -> None:
     rate = RateLimitItemPerMinute(per_minute)
     if not _limiter.hit(rate, what, address):
         wait_s = max(1.0, _limiter.get_window_stats(rate, what, address).reset_time - time.time())
-        raise TooMany(f"more than {per_minute} tries a minute; wait {wait_s:.0f} s", reason="too-many", retry_after_s=wait_s)
+        raise TooMany(
+            f"more than {per_minute} tries a minute; wait {wait_s:.0f} s", reason="too-many", retry_after_s=wait_s
+        )

@@ -25,8 +25,10 @@ Amount = Annotated[str, Field(pattern=r"^\d{1,9}(\.\d{1,6})?$", examples=["12.5"
 SignedAmount = Annotated[str, Field(pattern=r"^-?\d{1,9}(\.\d{1,6})?$", examples=["-0.25"])]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", examples=["digits-10k"])]
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-Ref = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._@-]{0,99}$", description="a version's id, or name, or name@number")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._-]{0,99})?$")]
+Ref = Annotated[
+    str, Field(pattern=r"^[a-z0-9][a-z0-9._@-]{0,99}$", description="a version's id, or name, or name@number")
+]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Role = Literal["customer", "provider", "vendor", "labeller", "operator"]
 WorkKind = Literal["render", "train"]
@@ -258,7 +260,9 @@ class TrainingOrder(_Training):
     dataset: Ref
     rounds: Annotated[int, Field(ge=1, le=1000)] = 6
     replicas: Annotated[int, Field(ge=1, le=64)] = 2
-    steps: Annotated[int, Field(ge=1, le=100_000)] = Field(120, description="local steps a replica makes in a round (H)")
+    steps: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        120, description="local steps a replica makes in a round (H)"
+    )
     segments: Annotated[int, Field(ge=1, le=16)] = Field(4, description="checkpoints a round, each replayable alone")
 
 

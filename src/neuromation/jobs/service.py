@@ -1,4 +1,4 @@
-"""Use cases of jobs: quote, order, drive, lease, commit, accept. The caller owns the transaction; nothing here commits it."""
+"""Use cases of jobs: quote, order, drive, lease, commit, accept; the caller owns the transaction and commits it."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ from neuromation.kernel.money import Ntk
 ALL_TASK_KINDS = tuple(TaskKind)
 MEMORY_GIB_MAX = 1_000_000.0
 
-# ---- quotes -----------------------------------------------------------------------------------------------------------
+# ---- quotes ---------------------------------------------------------------------------------------
 
 
 def create_quote(
@@ -107,7 +107,7 @@ def usable_quote(conn: Connection, quote_id: str, *, customer: str, now: datetim
     return quote
 
 
-# ---- jobs -------------------------------------------------------------------------------------------------------------
+# ---- jobs -----------------------------------------------------------------------------------------
 
 
 def create_job(
@@ -125,8 +125,8 @@ def create_job(
 ) -> tuple[Job, bool]:
     """The job of this customer and key, in state `quoted`, and whether it was made just now.
 
-    The same key with the same kind, spec, price_max and quote_id gives the first job again. Raises KeyReused for another
-    body, QuoteUsed when another key made a job of the quote.
+    The same key with the same kind, spec, price_max and quote_id gives the first job again. Raises KeyReused for
+    another body, QuoteUsed when another key made a job of the quote.
     """
     if not 1 <= len(key) <= KEY_CHARS_MAX or price_max.micro < 0:
         raise BadOrder(f"a job needs a key of 1 to {KEY_CHARS_MAX} characters and a price_max >= 0; correct the order")
@@ -173,7 +173,7 @@ def list_jobs(
     before: str | None = None,
     limit: int = 100,
 ) -> list[Job]:
-    """Jobs from the newest on, at most `limit`; `before` is the last id of the page before. None means all customers."""
+    """Jobs from the newest on, at most `limit`; `before` is the last id of the page before, None means no filter."""
     check_count("jobs a page", limit, PAGE_MAX)
     wanted = None if states is None else list(states)
     rows = conn.execute(store.JOBS, {"customer": customer, "before": before, "states": wanted, "limit": limit})
@@ -225,12 +225,12 @@ def claim_due_job(conn: Connection, *, now: datetime) -> Job | None:
 
 
 def schedule(conn: Connection, job_id: str, at: datetime | None) -> None:
-    """A step is done: count it, forget earlier failures, and take the next one `at` (None: when somebody schedules it)."""
+    """A step is done: count it, forget earlier failures, take the next one `at` (None: when somebody schedules it)."""
     conn.execute(store.SCHEDULE, {"id": job_id, "at": at})
 
 
 def postpone(conn: Connection, job_id: str, *, now: datetime) -> int:
-    """A step broke: try again after 1, 2, 4, ... at most 60 s. How often it broke in a row, so that the caller gives up."""
+    """A step broke: try again after 1, 2, 4, ... 60 s. How often it broke in a row, so that the caller can give up."""
     failures = get_job(conn, job_id).failures + 1
     conn.execute(store.POSTPONE, {"id": job_id, "now": now, "wait_s": backoff_s(failures)})
     return failures
@@ -253,7 +253,7 @@ def set_plan(conn: Connection, job_id: str, plan: Json) -> None:
     conn.execute(store.SET_PLAN, {"id": job_id, "plan": body})
 
 
-# ---- tasks and awards -------------------------------------------------------------------------------------------------
+# ---- tasks and awards -----------------------------------------------------------------------------
 
 
 def enqueue(conn: Connection, job_id: str, tasks: Sequence[NewTask], *, now: datetime) -> list[str]:
@@ -284,8 +284,7 @@ def _task_row(job_id: str, task: NewTask, now: datetime) -> Json:
         "memory_mib": -int(-task.memory_gib * 1024 // 1),
         "excluded_nodes": task.excluded_nodes,
         "excluded_owners": task.excluded_owners,
-        "spec": task.spec,
-        "inputs": task.inputs,
+        "body": {"spec": task.spec, "inputs": task.inputs},
     }
 
 
@@ -333,10 +332,10 @@ def lease(
     kinds: Collection[TaskKind] = ALL_TASK_KINDS,
     memory_gib: float = MEMORY_GIB_MAX,
 ) -> list[Task]:
-    """Lease at most `limit` tasks to a node until `now + lease_s`: open ones first, then those of its awards, oldest first.
+    """Lease at most `limit` tasks to a node until `now + lease_s`: open ones first, then its awards, oldest first.
 
-    The node gets no task that excludes it or its owner, that is pinned to another, or that needs more than `memory_gib`.
-    Nothing to do is an empty list. A task's `attempt` is its fencing token.
+    The node gets no task that excludes it or its owner, that is pinned to another, or that needs more than
+    `memory_gib`. Nothing to do is an empty list. A task's `attempt` is its fencing token.
     """
     if not 1 <= limit <= LEASE_MAX or not 0 < lease_s <= LEASE_S_MAX:
         raise BadOrder(f"a lease takes 1 to {LEASE_MAX} tasks for at most {LEASE_S_MAX} s; ask for less")
@@ -432,10 +431,9 @@ def fail(conn: Connection, node_id: str, task_id: str, attempt: int, *, reason: 
 
 
 def expire_leases(conn: Connection, *, now: datetime, limit: int = 1000) -> list[Returned]:
-    """Take back at most `limit` tasks whose lease ran out, the longest overdue first."""
+    """Take back the tasks whose lease ran out, the longest overdue first; `limit` counts requests that leased some."""
     check_count("leases a sweep", limit, PAGE_MAX)
-    values = {"now": now, "limit": limit, "reason": BreakReason.LEASE_EXPIRED, "keep": True, "exclude": False}
-    return store.returned(conn.execute(store.EXPIRE, values))
+    return store.expire(conn, now, limit, BreakReason.LEASE_EXPIRED)
 
 
 def accept(conn: Connection, task_ids: Collection[str], *, now: datetime) -> list[Delivered]:
@@ -444,13 +442,13 @@ def accept(conn: Connection, task_ids: Collection[str], *, now: datetime) -> lis
     Raises NotCommitted when one is neither committed nor accepted already.
     """
     return _step_on(
-        conn, task_ids, TaskState.COMMITTED, TaskState.ACCEPTED, {TaskState.ACCEPTED, TaskState.SETTLED}, now
+        conn, task_ids, TaskState.COMMITTED, TaskState.ACCEPTED, done={TaskState.ACCEPTED, TaskState.SETTLED}, now=now
     )
 
 
 def settle(conn: Connection, task_ids: Collection[str], *, now: datetime) -> list[Delivered]:
     """Mark accepted work as paid; the tasks settled just now, none of them twice. Raises NotCommitted."""
-    return _step_on(conn, task_ids, TaskState.ACCEPTED, TaskState.SETTLED, {TaskState.SETTLED}, now)
+    return _step_on(conn, task_ids, TaskState.ACCEPTED, TaskState.SETTLED, done={TaskState.SETTLED}, now=now)
 
 
 def _step_on(
@@ -458,6 +456,7 @@ def _step_on(
     task_ids: Collection[str],
     from_state: TaskState,
     to_state: TaskState,
+    *,
     done: set[TaskState],
     now: datetime,
 ) -> list[Delivered]:
@@ -521,7 +520,7 @@ def task_counts(
     return dict.fromkeys(TaskState, 0) | {TaskState(row.state): int(row.n) for row in rows}
 
 
-# ---- events -----------------------------------------------------------------------------------------------------------
+# ---- events ---------------------------------------------------------------------------------------
 
 
 def emit(conn: Connection, job_id: str, type: str, data: Json, *, now: datetime) -> int:
@@ -543,7 +542,7 @@ def events_after(conn: Connection, job_id: str, seq: int, *, limit: int = EVENTS
 def ring(conn: Connection) -> None:
     """Ring the doorbell: an empty NOTIFY that tells every API process to look for new events.
 
-    Called by ONE dispatcher in the worker and at most 20 times a second: a NOTIFY takes a lock on the whole database when
-    its transaction commits, so it must never ride on the transactions of the hot path.
+    Called by ONE dispatcher in the worker and at most 20 times a second: a NOTIFY takes a lock on the whole database
+    when its transaction commits, so it must never ride on the transactions of the hot path.
     """
     conn.execute(store.RING, {"channel": DOORBELL})

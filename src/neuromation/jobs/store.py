@@ -1,8 +1,10 @@
 """The only SQL of the jobs context. Every statement is set-based: one round trip, whatever the size of the batch.
 
-Locks are taken tasks first, then awards in the order of their ids; `LEASE` takes awards first but never waits for a task
-(SKIP LOCKED), so the two orders cannot meet in a deadlock.
+Locks are taken tasks first, then awards in the order of their ids; `LEASE` takes awards first but never waits for a
+task (SKIP LOCKED), so the two orders cannot meet in a deadlock.
 """
+
+# ruff: noqa: S608 - the statements are put together from constants of this file; every value is a bound parameter.
 
 from __future__ import annotations
 
@@ -33,7 +35,7 @@ from neuromation.kernel.money import Ntk
 
 Row = sa.Row[Any]
 
-# ---- quotes and jobs --------------------------------------------------------------------------------------------------
+# ---- quotes and jobs ------------------------------------------------------------------------------
 
 INSERT_QUOTE = text("""
     insert into job_quote (id, customer, request, answer, created_at, expires_at)
@@ -47,8 +49,8 @@ _JOB = """id, kind, customer, state, reason, spec, plan, progress, price_max, qu
 # No target is named: a repeated key and a used quote both come back empty, and the service tells them apart.
 INSERT_JOB = text(f"""
     insert into job (id, kind, customer, key, request_hash, state, spec, plan, price_max, quote_id, quote, created_at)
-    values (:id, :kind, :customer, :key, :request_hash, 'quoted', cast(:spec as jsonb), cast(:plan as jsonb), :price_max,
-            :quote_id, cast(:quote as jsonb), :now)
+    values (:id, :kind, :customer, :key, :request_hash, 'quoted', cast(:spec as jsonb), cast(:plan as jsonb),
+            :price_max, :quote_id, cast(:quote as jsonb), :now)
     on conflict do nothing returning {_JOB}
 """)
 JOB_OF_KEY = text(f"select {_JOB}, request_hash from job where customer = :customer and key = :key")
@@ -118,29 +120,36 @@ def quote(conn: Connection, quote_id: str) -> Quote | None:
     return None if row is None else Quote(*row)
 
 
-# ---- tasks ------------------------------------------------------------------------------------------------------------
+# ---- tasks ----------------------------------------------------------------------------------------
 
 INSERT_TASKS = text("""
-    insert into job_task (id, job_id, kind, round, seq, group_key, state, attempts_max, priority, needs_quota, pinned_to, cu,
-                          memory_mib, excluded_nodes, excluded_owners, spec, inputs, created_at)
+    with v as (
+        select * from jsonb_to_recordset(cast(:tasks as jsonb)) as v(
+            id text, job_id text, kind text, round int, seq int, group_key text, attempts_max int, priority smallint,
+            needs_quota boolean, pinned_to text, cu bigint, memory_mib int, excluded_nodes text[],
+            excluded_owners text[], body jsonb)
+    ), bodies as (
+        insert into job_task_body (task_id, body) select id, body from v
+    )
+    insert into job_task (id, job_id, kind, round, seq, group_key, state, attempts_max, priority, needs_quota,
+                          pinned_to, cu, memory_mib, excluded_nodes, excluded_owners, created_at)
     select id, job_id, kind, round, seq, group_key, 'pending', attempts_max, priority, needs_quota, pinned_to, cu,
-           memory_mib, excluded_nodes, excluded_owners, spec, inputs, :now
-    from jsonb_to_recordset(cast(:tasks as jsonb)) as v(
-        id text, job_id text, kind text, round int, seq int, group_key text, attempts_max int, priority smallint,
-        needs_quota boolean, pinned_to text, cu bigint, memory_mib int, excluded_nodes text[], excluded_owners text[],
-        spec jsonb, inputs jsonb)
+           memory_mib, excluded_nodes, excluded_owners, :now
+    from v
     on conflict (job_id, kind, round, seq) do nothing
 """)
 TASK_COUNT = text("select count(*) from job_task where job_id = :job_id")
 
-_TASK = """t.id, t.job_id, t.kind, t.round, t.seq, t.group_key, t.state, t.reason, t.attempt, t.attempts_max, t.priority,
-    t.needs_quota, t.pinned_to, t.node_id, t.price, t.cu, t.memory_mib, t.lease_expires_at, t.excluded_nodes,
-    t.excluded_owners, t.spec, t.inputs, t.created_at, t.leased_at, t.committed_at, t.finished_at"""
-_COMMIT = "left join job_commit c on c.task_id = t.id and c.attempt = t.attempt and t.state in ('committed', 'accepted', 'settled')"
+_TASK = """t.id, t.job_id, t.kind, t.round, t.seq, t.group_key, t.state, t.reason, t.attempt, t.attempts_max,
+    t.priority, t.needs_quota, t.pinned_to, t.node_id, t.price, t.cu, t.memory_mib, t.lease_expires_at,
+    t.excluded_nodes, t.excluded_owners, t.created_at, t.leased_at, t.committed_at, t.finished_at,
+    (select b.body from job_task_body b where b.task_id = t.id) as body"""
+_WHOLE = """job_task t left join job_commit c
+    on c.task_id = t.id and c.attempt = t.attempt and t.state in ('committed', 'accepted', 'settled')"""
 
-TASK = text(f"select {_TASK}, c.body from job_task t {_COMMIT} where t.id = :id")
+TASK = text(f"select {_TASK}, c.body as commit from {_WHOLE} where t.id = :id")
 TASKS = text(f"""
-    select {_TASK}, c.body from job_task t {_COMMIT}
+    select {_TASK}, c.body as commit from {_WHOLE}
     where t.job_id = :job_id and (cast(:kind as text) is null or t.kind = :kind)
       and (cast(:round as int) is null or t.round = :round) and (cast(:group as text) is null or t.group_key = :group)
       and (cast(:node_id as text) is null or t.node_id = :node_id)
@@ -149,7 +158,10 @@ TASKS = text(f"""
     order by t.round, t.kind, t.seq limit :limit
 """)
 HELD = text(f"""
-    select {_TASK}, null as body from job_task t where t.state = 'leased' and t.node_id = :node_id order by t.leased_at, t.seq
+    select {_TASK}, null as commit from job_task t
+    where t.id in (select unnest(task_ids) from job_lease where node_id = :node_id)
+      and t.state = 'leased' and t.node_id = :node_id
+    order by t.leased_at, t.seq
 """)
 COUNTS = text("""
     select state, count(*) as n from job_task
@@ -158,7 +170,7 @@ COUNTS = text("""
     group by state
 """)
 
-_FITS = """t.state = 'pending' and t.kind = any(:kinds) and t.memory_mib <= :memory_mib
+_FITS = """t.ready and t.kind = any(:kinds) and t.memory_mib <= :memory_mib
         and (t.pinned_to is null or t.pinned_to = :node_id)
         and not (:node_id = any(t.excluded_nodes)) and not (:owner = any(t.excluded_owners))"""
 
@@ -184,37 +196,42 @@ LEASE = text(f"""
     ), taken as (
         update job_quota q set taken = q.taken + p.n
         from (select quota_id, count(*) as n from work group by quota_id) p where q.id = p.quota_id
+    ), noted as (
+        insert into job_lease (node_id, expires_at, task_ids)
+        select :node_id, :until, array_agg(id) from picked having count(*) > 0
     )
     update job_task t set state = 'leased', node_id = :node_id, attempt = t.attempt + 1, quota_id = p.quota_id,
         price = p.price, leased_at = :now, lease_expires_at = :until
-    from picked p where t.id = p.id returning {_TASK}, null as body
+    from picked p where t.id = p.id returning {_TASK}, null as commit
 """)
 
 EXTEND = text("""
     update job_task set lease_expires_at = least(cast(:until as timestamptz), leased_at + interval '1 s' * :total_s)
-    where id in (select id from job_task where id = any(:ids) and state = 'leased' and node_id = :node_id order by id for update)
+    where id in (
+        select id from job_task where id = any(:ids) and state = 'leased' and node_id = :node_id order by id for update)
     returning id
 """)
 
 COMMIT = text("""
     with v as (
-        select * from unnest(cast(:ids as text[]), cast(:attempts as int[]), cast(:bodies as text[])) as v(id, attempt, body)
+        select * from jsonb_to_recordset(cast(:work as jsonb)) as v(id text, attempt int, body jsonb)
     ), done as (
         update job_task t set state = 'committed', committed_at = :now, lease_expires_at = null
-        from v where t.id = v.id and t.attempt = v.attempt and t.state = 'leased' and t.node_id = :node_id
+        from v where t.id = any(:ids) and t.id = v.id and t.attempt = v.attempt and t.state = 'leased'
+            and t.node_id = :node_id
         returning t.id, t.attempt, t.job_id, v.body
     ), kept as (
         insert into job_commit (task_id, attempt, node_id, body, created_at)
-        select id, attempt, :node_id, cast(body as jsonb), :now from done
+        select id, attempt, :node_id, body, :now from done
     )
     select id, job_id from done
 """)
 # Why a commit found no live lease of its own: what is there instead.
 MET = text("""
     select t.id, t.job_id, t.state = 'pending' and t.attempt = v.attempt and t.node_id = :node_id as is_late,
-           c.body = cast(v.body as jsonb) and c.node_id = :node_id as is_same, c.node_id = :node_id as is_mine
-    from unnest(cast(:ids as text[]), cast(:attempts as int[]), cast(:bodies as text[])) as v(id, attempt, body)
-    join job_task t on t.id = v.id
+           c.body = v.body and c.node_id = :node_id as is_same, c.node_id = :node_id as is_mine
+    from jsonb_to_recordset(cast(:work as jsonb)) as v(id text, attempt int, body jsonb)
+    join job_task t on t.id = v.id and t.id = any(:ids)
     left join job_commit c on c.task_id = v.id and c.attempt = v.attempt
     order by t.id for update of t
 """)
@@ -228,8 +245,8 @@ REVIVE = text("""
     where t.id = :id and (t.quota_id is null or exists (select from back)) returning t.id
 """)
 
-# Takes tasks back from their nodes. `keep`: remember the holder, whose late commit may still be taken. `exclude`: keep the
-# node away from the task and shrink its award; an award that is closed shrinks in any case.
+# Takes tasks back from their nodes. `keep`: remember the holder, whose late commit may still be taken. `exclude`: keep
+# the node away from the task and shrink its award; an award that is closed shrinks in any case.
 _GIVE_BACK = """
     with lost as materialized (
         select t.id, t.node_id, t.quota_id from job_task t where {which}
@@ -238,7 +255,7 @@ _GIVE_BACK = """
             reason = :reason, lease_expires_at = null, committed_at = null,
             finished_at = case when t.attempt >= t.attempts_max then cast(:now as timestamptz) end,
             node_id = case when :keep then t.node_id end, quota_id = case when :keep then t.quota_id end,
-            excluded_nodes = case when :exclude then array_append(t.excluded_nodes, l.node_id) else t.excluded_nodes end,
+            excluded_nodes = t.excluded_nodes || case when :exclude then array[l.node_id] else '{{}}' end,
             pinned_to = case when :exclude then nullif(t.pinned_to, l.node_id) else t.pinned_to end
         from lost l where t.id = l.id returning t.id, t.job_id, l.node_id, t.attempt, t.state
     ), owed as materialized (
@@ -252,12 +269,25 @@ _GIVE_BACK = """
     )
     select id, job_id, node_id, attempt, state from back order by id
 """
+DUE_LEASES = text("""
+    select id, task_ids from job_lease where expires_at < :now order by expires_at limit :limit for update skip locked
+""")
 EXPIRE = text(
     _GIVE_BACK.format(
-        which="""t.state = 'leased' and t.lease_expires_at < :now
-            order by t.lease_expires_at limit :limit for update skip locked"""
+        which="""t.id = any(:ids) and t.state = 'leased' and t.lease_expires_at < :now
+            order by t.id for update skip locked"""
     )
 )
+# Leases that were prolonged, or whose task is being committed at this moment, are looked at again.
+TIDY_LEASES = text("""
+    with live as (
+        select l.id, min(t.lease_expires_at) as next from job_lease l join job_task t on t.id = any(l.task_ids)
+        where l.id = any(:leases) and t.state = 'leased' group by l.id
+    ), again as (
+        update job_lease l set expires_at = live.next from live where l.id = live.id
+    )
+    delete from job_lease where id = any(:leases) and id not in (select id from live)
+""")
 FAIL = text(
     _GIVE_BACK.format(
         which="t.id = :id and t.state = 'leased' and t.node_id = :node_id and t.attempt = :attempt for update"
@@ -280,7 +310,8 @@ STEP_ON = text("""
 STATES = text("select id, state from job_task where id = any(:ids)")
 CANCEL = text("""
     update job_task set state = 'cancelled', finished_at = :now, lease_expires_at = null
-    where id in (select id from job_task where job_id = :job_id and state in ('pending', 'leased') order by id for update)
+    where id in (
+        select id from job_task where job_id = :job_id and state in ('pending', 'leased') order by id for update)
 """)
 CLOSE_QUOTAS = text("update job_quota set open = false where job_id = :job_id and open")
 
@@ -294,7 +325,8 @@ SET_QUOTAS = text("""
 """)
 QUOTAS = text("""
     select job_id, node_id, auction_id, awarded, taken, price, open from job_quota
-    where (cast(:job_id as text) is null or job_id = :job_id) and (cast(:node_id as text) is null or node_id = :node_id and open)
+    where (cast(:job_id as text) is null or job_id = :job_id)
+      and (cast(:node_id as text) is null or node_id = :node_id and open)
     order by id
 """)
 # The room that a lost node leaves; awards shrink further as its other leases end, because they are closed now.
@@ -338,13 +370,13 @@ def task_of(row: Row) -> Task:
         lease_expires_at=row.lease_expires_at,
         excluded_nodes=tuple(row.excluded_nodes),
         excluded_owners=tuple(row.excluded_owners),
-        spec=row.spec,
-        inputs=row.inputs,
+        spec=row.body["spec"],
+        inputs=row.body["inputs"],
         created_at=row.created_at,
         leased_at=row.leased_at,
         committed_at=row.committed_at,
         finished_at=row.finished_at,
-        commit=row.body,
+        commit=row.commit,
     )
 
 
@@ -355,6 +387,17 @@ def task(conn: Connection, task_id: str) -> Task | None:
 
 def states_of(conn: Connection, task_ids: Collection[str]) -> dict[str, str]:
     return {row.id: row.state for row in conn.execute(STATES, {"ids": list(task_ids)})}
+
+
+def expire(conn: Connection, now: datetime, limit: int, reason: str) -> list[Returned]:
+    due = conn.execute(DUE_LEASES, {"now": now, "limit": limit}).all()
+    if not due:
+        return []
+    ids = sorted({task_id for row in due for task_id in row.task_ids})
+    values = {"ids": ids, "now": now, "reason": reason, "keep": True, "exclude": False}
+    back = returned(conn.execute(EXPIRE, values))
+    conn.execute(TIDY_LEASES, {"leases": [row.id for row in due]})
+    return back
 
 
 def returned(rows: sa.CursorResult[Any]) -> list[Returned]:
@@ -380,9 +423,9 @@ def met(conn: Connection, node_id: str, work: dict[str, tuple[int, str]]) -> dic
 
 
 def _commit_values(node_id: str, work: dict[str, tuple[int, str]]) -> dict[str, Any]:
-    ids = sorted(work)
-    attempts, bodies = [work[i][0] for i in ids], [work[i][1] for i in ids]
-    return {"node_id": node_id, "ids": ids, "attempts": attempts, "bodies": bodies}
+    # The bodies are JSON already: they are put together as text, not read and written once more.
+    rows = [f'{{"id":"{i}","attempt":{attempt},"body":{body}}}' for i, (attempt, body) in sorted(work.items())]
+    return {"node_id": node_id, "ids": sorted(work), "work": f"[{','.join(rows)}]"}
 
 
 def set_quotas(conn: Connection, job_id: str, quotas: Sequence[NewQuota], now: datetime) -> None:
@@ -402,7 +445,7 @@ def quotas(conn: Connection, *, job_id: str | None = None, node_id: str | None =
     return [Quota(r.job_id, r.node_id, r.auction_id, r.awarded, r.taken, Ntk(r.price), r.open) for r in rows]
 
 
-# ---- events -----------------------------------------------------------------------------------------------------------
+# ---- events ---------------------------------------------------------------------------------------
 
 # The lock makes a job's events become visible in the order of their numbers: without it a reader that saw number 7
 # could miss a number 6 whose transaction ends later.

@@ -25,5 +25,7 @@ def new_id(prefix: str, now: datetime) -> str:
 def check_id(text: str, prefix: str) -> str:
     """Return `text` when it is an id of this kind. Raises Invalid otherwise."""
     if not _PATTERN.fullmatch(text) or not text.startswith(prefix + "_"):
-        raise Invalid(f"{text[:60]!r} is no {prefix} id; ids look like {prefix}_01k2m3n4p5q6r7s8t9v0w1x2y3", reason="bad-id")
+        raise Invalid(
+            f"{text[:60]!r} is no {prefix} id; ids look like {prefix}_01k2m3n4p5q6r7s8t9v0w1x2y3", reason="bad-id"
+        )
     return text

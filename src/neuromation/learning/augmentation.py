@@ -8,14 +8,13 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-SHIFT_SHARE = 0.3  # of the pictures move by a pixel, in each direction of the grid
+SHIFT_SHARE = 0.1  # of the pictures move by a pixel, in each direction of the grid
 GAIN = 0.2  # strokes up to this share paler or darker
 NOISE = 0.05  # standard deviation, as a share of the brightest value
-ERASE_SHARE = 0.2  # of the pictures lose a square of a quarter of their side
 
 
 def augment(images: NDArray[Any], *, value_max: float, rng: Generator) -> NDArray[np.float32]:
-    """Shift, scale, disturb and partly erase pictures.
+    """Shift, scale and disturb pictures.
 
     Args:
         images: raw values 0..value_max, (B, H, W).
@@ -30,7 +29,7 @@ def augment(images: NDArray[Any], *, value_max: float, rng: Generator) -> NDArra
     gain = 1.0 + GAIN * (2.0 * rng.random((count, 1, 1), np.float32) - 1.0)
     noise = NOISE * value_max * rng.standard_normal((count, height, width), np.float32)
     disturbed: NDArray[np.float32] = np.clip(moved * gain + noise, 0.0, value_max, dtype=np.float32)
-    return _erase(disturbed, rng)
+    return disturbed
 
 
 def _shift(images: NDArray[np.float32], rng: Generator) -> NDArray[np.float32]:
@@ -39,15 +38,5 @@ def _shift(images: NDArray[np.float32], rng: Generator) -> NDArray[np.float32]:
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
     rows = np.arange(height)[None, :, None] + 1 + step[0][:, None, None]
     columns = np.arange(width)[None, None, :] + 1 + step[1][:, None, None]
-    return padded[np.arange(count)[:, None, None], rows, columns]
-
-
-def _erase(images: NDArray[np.float32], rng: Generator) -> NDArray[np.float32]:
-    count, height, width = images.shape
-    side = max(1, min(height, width) // 4)
-    top, left = rng.integers(0, height - side + 1, count), rng.integers(0, width - side + 1, count)
-    rows, columns = np.arange(height)[None, :, None], np.arange(width)[None, None, :]
-    in_rows = (rows >= top[:, None, None]) & (rows < top[:, None, None] + side)
-    in_columns = (columns >= left[:, None, None]) & (columns < left[:, None, None] + side)
-    erased = in_rows & in_columns & (rng.random(count) < ERASE_SHARE)[:, None, None]
-    return np.where(erased, np.float32(0.0), images)
+    moved: NDArray[np.float32] = padded[np.arange(count)[:, None, None], rows, columns]
+    return moved

@@ -16,7 +16,7 @@ from neuromation.learning.errors import TrainingDiverged
 from neuromation.learning.weights import VALUE_MAX, Array, Weights, check_weights
 from neuromation.learning.zoo import check_classes, get_model
 
-LABEL_SMOOTHING = 0.05
+LABEL_SMOOTHING = 0.1
 WEIGHT_DECAY = 0.02
 BETAS = (0.9, 0.99)
 _PREDICT_BATCH = 512
@@ -49,8 +49,10 @@ def shapes_of(model: str, config: Mapping[str, object], classes: Sequence[str]) 
     return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
 
 
-def module_of(weights: Mapping[str, Array], model: str, config: Mapping[str, object], classes: Sequence[str]) -> nn.Module:
-    """The torch module of a model, holding copies of these weights. Raises BadWeights when they are another network's."""
+def module_of(
+    weights: Mapping[str, Array], model: str, config: Mapping[str, object], classes: Sequence[str]
+) -> nn.Module:
+    """The torch module of a model, holding copies of these weights. Raises BadWeights for another network's."""
     spec = get_model(model)
     module = spec.build(spec.check_config(config), len(check_classes(classes)))
     check_weights(weights, {name: tensor.numpy() for name, tensor in module.state_dict().items()})
@@ -79,8 +81,8 @@ def run_steps(module: nn.Module, batches: Iterable[Batch]) -> list[float]:
         for images, labels, lr in batches:
             optimiser.param_groups[0]["lr"] = lr
             optimiser.zero_grad()
-            logits = module(torch.from_numpy(images).unsqueeze(1))
-            loss = functional.cross_entropy(logits, torch.from_numpy(labels), label_smoothing=LABEL_SMOOTHING)
+            answers = module(torch.from_numpy(images).unsqueeze(1))
+            loss = functional.cross_entropy(answers, torch.from_numpy(labels), label_smoothing=LABEL_SMOOTHING)
             losses.append(float(loss.item()))
             if not np.isfinite(losses[-1]):
                 raise _diverged(len(losses))
@@ -95,12 +97,12 @@ def _diverged(step: int) -> TrainingDiverged:
     return TrainingDiverged(f"the training diverged at step {step} of a segment; lower the learning rate", step=step)
 
 
-def probabilities(module: nn.Module, images: NDArray[Any]) -> Array:
-    """Class probabilities, float32 (N, classes), of raw pictures (N, H, W)."""
+def logits(module: nn.Module, images: NDArray[Any]) -> Array:
+    """The module's raw answers, float32 (N, classes), on raw pictures (N, H, W)."""
     parts = []
     module.eval()
     with canonical_runtime(), torch.inference_mode():
         for first in range(0, len(images), _PREDICT_BATCH):
             batch = torch.from_numpy(np.asarray(images[first : first + _PREDICT_BATCH], np.float32)).unsqueeze(1)
-            parts.append(torch.softmax(module(batch), dim=1).numpy())
-    return np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)
+            parts.append(module(batch).numpy())
+    return np.concatenate(parts)

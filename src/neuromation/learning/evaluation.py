@@ -1,4 +1,4 @@
-"""How good a classifier is on labelled pictures, with the interval that chance allows; refuses to know how it was trained."""
+"""How good a classifier is on labelled pictures, with the interval chance allows; refuses to know its training."""
 
 from __future__ import annotations
 
@@ -39,9 +39,10 @@ class ClassScore:
 class Evaluation:
     """What a classifier did on one set of pictures.
 
-    Intervals are 95 % percentile bootstraps. `confusion[i][j]` counts pictures of class i taken for j. `calibration_error`
-    is the expected calibration error over 15 equal bins (Guo et al. 2017). `worst` are the wrongly classified pictures of
-    highest confidence, as indices, worst first. `predicted` is the class index given to each picture.
+    Intervals are 95 % percentile bootstraps. `confusion[i][j]` counts pictures of class i taken for j.
+    `calibration_error` is the expected calibration error over 15 equal bins (Guo et al. 2017). `worst` are the wrongly
+    classified pictures of highest confidence, as indices, worst first. `predicted` is the class index given to each
+    picture.
     """
 
     units: int
@@ -94,7 +95,9 @@ def evaluate(
     check_data(images, labels, names)
     scores = np.asarray(predict(images), np.float64)
     if scores.shape != (len(images), len(names)):
-        raise ClassesMismatch(f"the predictor gave {scores.shape} and {(len(images), len(names))} was needed: a row a picture")
+        raise ClassesMismatch(
+            f"the predictor gave {scores.shape} and {(len(images), len(names))} was needed: a row a picture"
+        )
     predicted = scores.argmax(axis=1)
     confusion = np.zeros((len(names), len(names)), np.int64)
     np.add.at(confusion, (labels, predicted), 1)
@@ -119,7 +122,9 @@ def evaluate(
     )
 
 
-def accuracy_gain(before: Evaluation, after: Evaluation, labels: NDArray[np.int64], *, seed: int = 0) -> dict[str, float]:
+def accuracy_gain(
+    before: Evaluation, after: Evaluation, labels: NDArray[np.int64], *, seed: int = 0
+) -> dict[str, float]:
     """The gain in accuracy of one model over another on the same pictures, with its 95 % interval (paired bootstrap).
 
     Returns:
@@ -182,7 +187,7 @@ def predictor_torch(
     from neuromation.learning import engine
 
     module = engine.module_of(weights, model, config, classes)
-    return lambda images: engine.probabilities(module, images)
+    return lambda images: _softmax(engine.logits(module, images))
 
 
 def predictor_onnx(data: bytes) -> Predict:

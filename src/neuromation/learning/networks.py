@@ -10,8 +10,8 @@ from torch.nn import functional
 class DigitsCnn(nn.Module):
     """Three 3x3 convolutions, two halvings, one hidden layer; raw values in, logits out.
 
-    Input float32 (N, 1, height, width) with values 0..value_max, output float32 (N, classes). Pictures larger than 15
-    pixels are first averaged down, so that the hidden layer always sees a grid of 2x2 or 3x3.
+    Input float32 (N, 1, height, width) with values 0..value_max, output float32 (N, classes). Pictures whose short side
+    has 16 pixels or more are first averaged down, so that the hidden layer sees 2 or 3 cells along it.
     """
 
     def __init__(self, *, height: int, width: int, value_max: float, channels: int, hidden: int, classes: int) -> None:

@@ -1,8 +1,9 @@
-"""Training in segments that anyone can replay; owns the order of samples and the checks, refuses to know where data lies.
+"""Training in segments that anyone can replay; owns the order of samples, refuses to know where data lies.
 
-A run of `steps` is cut in `segments`; after each the weights are kept. Sample order and augmentation of a step depend on
-(seed, step) alone, and the optimiser starts empty in each segment, so that a segment is a pure function of the weights
-before it: an auditor repeats one without the others. The price is a short warm-up of the learning rate a segment.
+A run of `steps` is cut in `segments`; after each the weights are kept. Sample order and augmentation of a step depend
+on (seed, step) alone, and the optimiser starts empty in each segment, so that a segment is a pure function of the
+weights before it: an auditor repeats one without the others. The price is a short warm-up of the learning rate a
+segment.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """A checked run: everything that a segment needs but its starting weights."""
+    """Everything that a segment needs but its starting weights."""
 
     model: str
     config: Mapping[str, object]
@@ -92,9 +93,9 @@ def train_segments(
     config: Mapping[str, object],
     classes: Sequence[str],
     start: Mapping[str, Array],
+    *,
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],
-    *,
     steps: int,
     segments: int,
     batch_size: int,
@@ -121,7 +122,22 @@ def train_segments(
         UnknownModel, BadConfig, BadWeights, BadRecipe, BadTrainingData, ClassesMismatch: the input is wrong.
         TrainingDiverged: the loss is no longer finite.
     """
-    run = _checked(model, config, classes, images, labels, steps, segments, batch_size, lr, lr_end, seed, augment)
+    run = _checked(
+        _Run(
+            model=model,
+            config=config,
+            classes=tuple(classes),
+            images=images,
+            labels=labels,
+            steps=steps,
+            segments=segments,
+            batch_size=batch_size,
+            lr=lr,
+            lr_end=lr if lr_end is None else lr_end,
+            seed=seed,
+            augment=augment,
+        )
+    )
     kept: list[Weights] = []
     metrics: list[SegmentMetrics] = []
     weights = dict(start)
@@ -137,9 +153,9 @@ def replay_segment(
     config: Mapping[str, object],
     classes: Sequence[str],
     before: Mapping[str, Array],
+    *,
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],
-    *,
     segment: int,
     steps: int,
     segments: int,
@@ -154,7 +170,22 @@ def replay_segment(
     `before` are the weights that the segment began with: the start for segment 0, else those after segment - 1.
     Raises what `train_segments` raises.
     """
-    run = _checked(model, config, classes, images, labels, steps, segments, batch_size, lr, lr_end, seed, augment)
+    run = _checked(
+        _Run(
+            model=model,
+            config=config,
+            classes=tuple(classes),
+            images=images,
+            labels=labels,
+            steps=steps,
+            segments=segments,
+            batch_size=batch_size,
+            lr=lr,
+            lr_end=lr if lr_end is None else lr_end,
+            seed=seed,
+            augment=augment,
+        )
+    )
     if not 0 <= segment < segments:
         raise BadRecipe(f"there is no segment {segment}; this run has 0..{segments - 1}")
     return _train(run, before, segment)[0]
@@ -208,35 +239,21 @@ def _learning_rate(run: _Run, step: int, step_in_segment: int) -> float:
     return planned * min(1.0, (step_in_segment + 1) / WARMUP_STEPS)
 
 
-def _checked(
-    model: str,
-    config: Mapping[str, object],
-    classes: Sequence[str],
-    images: NDArray[Any],
-    labels: NDArray[Any],
-    steps: int,
-    segments: int,
-    batch_size: int,
-    lr: float,
-    lr_end: float | None,
-    seed: int,
-    augment: bool,
-) -> _Run:
-    names = check_classes(classes)
-    settings = get_model(model).check_config(config)
-    check_data(images, labels, names, size=(settings.height, settings.width))
-    end = lr if lr_end is None else lr_end
-    if not 1 <= steps <= STEPS_MAX or not 1 <= segments <= min(steps, SEGMENTS_MAX):
+def _checked(run: _Run) -> _Run:
+    settings = get_model(run.model).check_config(run.config)
+    check_data(run.images, run.labels, check_classes(run.classes), size=(settings.height, settings.width))
+    if not 1 <= run.steps <= STEPS_MAX or not 1 <= run.segments <= min(run.steps, SEGMENTS_MAX):
         raise BadRecipe(
-            f"steps must be 1..{STEPS_MAX} in 1..{SEGMENTS_MAX} segments of a step or more, not {steps} in {segments}"
+            f"a run has 1..{STEPS_MAX} steps in 1..{SEGMENTS_MAX} segments of a step or more, "
+            f"not {run.steps} steps in {run.segments}"
         )
-    if not 1 <= batch_size <= BATCH_MAX:
-        raise BadRecipe(f"a batch has 1..{BATCH_MAX} samples, not {batch_size}")
-    if not (0 < lr <= LR_MAX and 0 <= end <= LR_MAX):
-        raise BadRecipe(f"the learning rate must be over 0 and at most {LR_MAX}, not {lr} falling to {end}")
-    if not 0 <= seed <= SEED_MAX:
-        raise BadRecipe(f"the seed must be 0..{SEED_MAX}, not {seed}")
-    return _Run(model, config, names, images, labels, steps, segments, batch_size, lr, end, seed, augment)
+    if not 1 <= run.batch_size <= BATCH_MAX:
+        raise BadRecipe(f"a batch has 1..{BATCH_MAX} samples, not {run.batch_size}")
+    if not (0 < run.lr <= LR_MAX and 0 <= run.lr_end <= LR_MAX):
+        raise BadRecipe(f"the learning rate must be over 0 and at most {LR_MAX}, not {run.lr} going to {run.lr_end}")
+    if not 0 <= run.seed <= SEED_MAX:
+        raise BadRecipe(f"the seed must be 0..{SEED_MAX}, not {run.seed}")
+    return run
 
 
 def check_data(
@@ -256,4 +273,6 @@ def check_data(
         raise BadTrainingData(f"the model takes pictures of {size} pixels (height, width), not {images.shape[1:]}")
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= len(classes):
-        raise ClassesMismatch(f"labels run from {low} to {high} and there are {len(classes)} classes, 0..{len(classes) - 1}")
+        raise ClassesMismatch(
+            f"labels run from {low} to {high} and there are {len(classes)} classes, 0..{len(classes) - 1}"
+        )

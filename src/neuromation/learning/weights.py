@@ -46,11 +46,15 @@ def weights_from_bytes(data: bytes, reference: Mapping[str, Array]) -> Weights:
 
     size_max = sum(array.size * 4 for array in reference.values()) + HEADER_MAX
     if len(data) > size_max:
-        raise WeightsTooLarge(f"the weights have {len(data)} bytes and this network needs at most {size_max}; send its own tensors only")
+        raise WeightsTooLarge(
+            f"the weights have {len(data)} bytes and this network needs at most {size_max}; send its own tensors only"
+        )
     try:
         tensors = load(data)
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise BadWeights(f"the weights are no readable safetensors file ({str(error)[:200]}); save them again") from error
+        raise BadWeights(
+            f"the weights are no readable safetensors file ({str(error)[:200]}); save them again"
+        ) from error
     check_weights(tensors, reference)
     return {name: np.array(tensors[name], np.float32) for name in sorted(tensors)}
 
@@ -59,16 +63,22 @@ def check_weights(weights: Mapping[str, Any], reference: Mapping[str, Array]) ->
     """Raise BadWeights unless names, shapes and types equal the reference's and all values are finite and sane."""
     if set(weights) != set(reference):
         odd = sorted(set(weights) ^ set(reference))[:3]
-        raise BadWeights(f"the weights do not name the tensors of this network; they differ in {', '.join(map(repr, odd))}"[:400])
+        raise BadWeights(
+            f"the weights do not name the tensors of this network; they differ in {', '.join(map(repr, odd))}"[:400]
+        )
     for name, array in weights.items():
         if array.dtype != np.float32 or array.shape != reference[name].shape:
             raise BadWeights(
                 f"tensor {name!r} is {array.dtype} {array.shape} and this network needs float32 {reference[name].shape}"
             )
         if not np.all(np.isfinite(array)):
-            raise BadWeights(f"tensor {name!r} holds values that are not finite; the training diverged or the file is damaged")
+            raise BadWeights(
+                f"tensor {name!r} holds values that are not finite; the training diverged or the file is damaged"
+            )
         if array.size and float(np.max(np.abs(array))) > VALUE_MAX:
-            raise BadWeights(f"tensor {name!r} holds values over {VALUE_MAX:g}; the training diverged or the file is damaged")
+            raise BadWeights(
+                f"tensor {name!r} holds values over {VALUE_MAX:g}; the training diverged or the file is damaged"
+            )
 
 
 def layout_digest(weights: Mapping[str, Array]) -> bytes:
@@ -79,9 +89,9 @@ def layout_digest(weights: Mapping[str, Array]) -> bytes:
 def weights_hash(weights: Mapping[str, Array]) -> str:
     """The sha256 of the weights on a relative grid of 2^-16, 64 hex digits.
 
-    Names, shapes and values count; the order of names, the sign of zero and the last 7 bits of the mantissa do not. Equal
-    hashes mean equal work. Unequal hashes do not prove a cheat: values that differ in the last bit may fall on both sides
-    of the grid, and on other kinds of processor they do; then compare `relative_distance` with a tolerance.
+    Names, shapes and values count; the order of names, the sign of zero and the last 7 bits of the mantissa do not.
+    Equal hashes mean equal work. Unequal hashes do not prove a cheat: values that differ in the last bit may fall on
+    both sides of the grid, and on other kinds of processor they do; then compare `relative_distance` with a tolerance.
     """
     digest = hashlib.sha256(layout_digest(weights))
     for name in sorted(weights):
@@ -107,7 +117,9 @@ def difference(left: Mapping[str, Array], right: Mapping[str, Array]) -> Weights
     return {name: np.asarray(left[name] - right[name], np.float32) for name in sorted(left)}
 
 
-def relative_distance(claimed: Mapping[str, Array], replayed: Mapping[str, Array], *, start: Mapping[str, Array]) -> float:
+def relative_distance(
+    claimed: Mapping[str, Array], replayed: Mapping[str, Array], *, start: Mapping[str, Array]
+) -> float:
     """How far a claimed result lies from its replay, measured in lengths of the replayed step.
 
     0 means equal, about 1 and more means another step altogether; a start sent back unchanged gives exactly 1. When the

@@ -1,4 +1,4 @@
-"""The registry of networks that can be trained; owns names, configurations and initial weights, refuses to know data."""
+"""The registry of networks; owns names, configurations and initial weights, refuses to know data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ class DigitsCnnConfig(BaseModel):
     height: int = Field(8, ge=8, le=64, description="picture height in pixels")
     width: int = Field(8, ge=8, le=64, description="picture width in pixels")
     value_max: float = Field(16.0, gt=0, le=65_535, description="the brightest value of the raw pictures")
-    channels: int = Field(12, ge=4, le=64, description="channels of the first convolution; the next have 2 and 4 times as many")
+    channels: int = Field(
+        12, ge=4, le=64, description="channels of the first convolution; the next have 2 and 4 times as many"
+    )
     hidden: int = Field(96, ge=8, le=512, description="units of the hidden layer")
 
 
@@ -104,7 +106,9 @@ def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
     """The class names, checked: 2..CLASSES_MAX different short texts. Raises BadConfig."""
     names = tuple(classes)
     if not 2 <= len(names) <= CLASSES_MAX or len(set(names)) != len(names):
-        raise BadConfig(f"a model needs 2 to {CLASSES_MAX} different classes, not {len(names)} ({len(set(names))} different)")
+        raise BadConfig(
+            f"a model needs 2 to {CLASSES_MAX} different classes, not {len(names)} ({len(set(names))} different)"
+        )
     if any(not isinstance(name, str) or not 1 <= len(name) <= CLASS_NAME_MAX for name in names):
         raise BadConfig(f"a class name is a text of 1 to {CLASS_NAME_MAX} characters")
     return names

@@ -40,7 +40,8 @@ class KeyReused(Conflict):
 
     def __init__(self, key: str) -> None:
         super().__init__(
-            f"the key {key} was already used for another request; repeat a request unchanged, or choose a new key", key=key
+            f"the key {key} was already used for another request; repeat a request unchanged, or choose a new key",
+            key=key,
         )
         self.key = key
 

@@ -45,7 +45,9 @@ def _check_text(name: str, text: str, *, chars_max: int, empty: bool = True) -> 
 
 def _check_amount(amount: Ntk) -> None:
     if amount <= ZERO:
-        raise BadTransfer(f"an amount to move must be more than nothing, not {amount} NTK; swap the accounts to go back")
+        raise BadTransfer(
+            f"an amount to move must be more than nothing, not {amount} NTK; swap the accounts to go back"
+        )
 
 
 def _check_movement(*, key: str, debit: str, credit: str, amount: Ntk, kind: str, ref: str, memo: str) -> None:
@@ -86,7 +88,17 @@ class Transfer:
 
     def fields(self) -> tuple[str, ...]:
         """The nine texts that the database reads."""
-        return (self.key, "transfer", self.debit, self.credit, str(self.amount.micro), self.kind, self.ref, self.memo, "")
+        return (
+            self.key,
+            "transfer",
+            self.debit,
+            self.credit,
+            str(self.amount.micro),
+            self.kind,
+            self.ref,
+            self.memo,
+            "",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,10 @@ def batch(groups: Iterable[Sequence[Request]]) -> str:
 def apply(conn: sa.Connection, groups: Sequence[Sequence[Request]], *, now: datetime) -> list[Outcome]:
     """Apply each group all or none, in one call; one outcome a group, in order."""
     rows = conn.execute(_APPLY, {"requests": batch(groups), "now": now}).all()
-    return [Outcome(word, subject or "", needed or 0, free or 0, tuple(ids or ())) for word, subject, needed, free, ids in rows]
+    return [
+        Outcome(word, subject or "", needed or 0, free or 0, tuple(ids or ()))
+        for word, subject, needed, free, ids in rows
+    ]
 
 
 def open_account(conn: sa.Connection, code: str, *, overdraft: Ntk, now: datetime) -> Ntk:
@@ -71,7 +74,6 @@ def balance_of(conn: sa.Connection, code: str) -> Balance | None:
     if row is None:
         return None
     posted, held, due, overdraft = row
-    # Clipped for the mirror account alone: what it may still mint is at most the supply, as any amount.
     return Balance(Ntk(posted), Ntk(held), Ntk(due), Ntk(posted - held + overdraft))
 
 
@@ -83,7 +85,22 @@ def entries(conn: sa.Connection, code: str, *, before: int | None, after: int, l
 
 
 def _entry(row: Sequence[Any]) -> Entry:
-    account, version, transfer, operation, counterparty, kind, ref, memo, amount, balance, held, due, digest, created = row
+    (
+        account,
+        version,
+        transfer,
+        operation,
+        counterparty,
+        kind,
+        ref,
+        memo,
+        amount,
+        balance,
+        held,
+        due,
+        digest,
+        created,
+    ) = row
     return Entry(
         account=account,
         version=version,

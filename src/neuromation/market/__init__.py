@@ -1,1 +1,1 @@
-"""Compute bought by sealed reverse auction: requests, bids, exact pool selection, truthful payments, the price index."""
+"""Compute bought by sealed reverse auction: requests, bids, exact pool selection, truthful payments, price index."""

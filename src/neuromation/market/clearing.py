@@ -1,11 +1,12 @@
-"""Who works and what each is paid: `clear` takes a request, sealed bids and measured machines; pure, whole numbers only.
+"""Who works and what each is paid, from a request, sealed bids and measured machines; pure, whole numbers only.
 
-Payments are truthful: no owner gains by asking for anything but its true cost. Unit supply is paid the (k+1)-th price; anything
-else is paid by Vickrey, Clarke and Groves on the exact optimum. The bidder is the *owner*: with several machines it could
-otherwise let one of them raise the price of another. The reserve stands in for each owner in turn, as a supplier with the same
-machines at the customer's maximum, so a payment always exists and never passes the maximum. This equals the winner's bid plus
-its externality, which is also its critical (Myerson) payment. Above POOL_MIN_MAX winners a pool's size cannot bind, and then
-the selection *is* the monotone cheapest-first greedy, at whose critical prices the same payments are found.
+Payments are truthful: no owner gains by asking for anything but its true cost. Unit supply is paid the (k+1)-th
+price; anything else is paid by Vickrey, Clarke and Groves on the exact optimum. The bidder is the *owner*: with
+several machines it could otherwise let one of them raise the price of another. The reserve stands in for each owner
+in turn, as a supplier with the same machines at the customer's maximum, so a payment always exists and never passes
+the maximum. This equals the winner's bid plus its externality, which is also its critical (Myerson) payment. Above
+POOL_MIN_MAX winners a pool's size cannot bind, and then the selection *is* the monotone cheapest-first greedy, at
+whose critical prices the same payments are found.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from neuromation.kernel.money import Ntk, total
 from neuromation.market import feasibility
 from neuromation.market.model import (
     BP,
-    MICRO_PER_CU,
     Award,
     Bid,
     Capability,
@@ -49,8 +49,8 @@ def clear(
         rule: `truthful` pays (k+1)-price or VCG; `pay-as-bid` pays what each asked, for comparison: it rewards lying.
 
     Returns:
-        The same answer for any order of bids and capabilities. Payments lie between an award's own bid and the reserve, both
-        rounded up to whole micro-NTK.
+        The same answer for any order of bids and capabilities. Payments lie between an award's own bid and the
+        reserve, both rounded up to whole micro-NTK.
     """
     offered = _joined(bids, capabilities)
     problem = feasibility.problem_of(request, offered)
@@ -66,8 +66,9 @@ def quote_for(
 ) -> Estimate | Infeasible:
     """What the request would cost if every able machine bid its floor now.
 
-    The request's reserve is an upper limit only (`reserve_max` for none): the estimate is cleared at the suggested maximum, the
-    lowest price that finds a pool plus `margin_bp`, because with little competition payments rise to whatever is stated.
+    The request's reserve is an upper limit only (`reserve_max` for none): the estimate is cleared at the suggested
+    maximum, the lowest price that finds a pool plus `margin_bp`, because with little competition payments rise to
+    whatever is stated.
     """
     bids = floor_bids(request, capabilities)
     first = clear(request, bids, capabilities)
@@ -155,7 +156,7 @@ def _is_unit_supply(problem: Problem) -> bool:
 
 
 def _shared_surplus(problem: Problem, shares: Sequence[int], reserve: int, surplus: Mapping[str, int]) -> list[int]:
-    """Each offer's bid plus its part of its owner's surplus, by room below the reserve, so that none passes the reserve.
+    """Each offer's bid plus its part of its owner's surplus, by room below the reserve, so that none passes it.
 
     Cumulative rounding: the parts sum to the surplus exactly and each is within one of its exact share.
     """
@@ -191,12 +192,11 @@ def _clearing(
         if tasks
     )
     cost = total([a.payment for a in awards])
-    work = request.tasks * request.cu_per_task
     return Clearing(
         awards=awards,
         cost=cost,
         bid_cost=total([work_cost(a.price_per_cu.micro * a.tasks, request.cu_per_task) for a in awards]),
         mechanism=mechanism,
-        price_per_cu=Ntk((2 * cost.micro * MICRO_PER_CU + work) // (2 * work)),
+        price_per_cu=Ntk((2 * sum(units) + request.tasks) // (2 * request.tasks)),
         gap=selection.gap,
     )

@@ -1,12 +1,12 @@
-"""Whether a pool exists, and if not which limit binds and what would change that; refuses to know payments and solvers.
+"""Whether a pool exists, and if not which limit binds and what would free it; refuses to know payments and solvers.
 
-A limit binds when relaxing it alone makes the request feasible; the advice is the least such change. Where no single change is
-enough, the smallest set found by relaxing in order and taking back what was not needed is named instead.
+A limit binds when relaxing it alone makes the request feasible; the advice is the least such change. Where no single
+change is enough, the smallest set found by relaxing in order and taking back what was not needed is named instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -72,7 +72,7 @@ def explain(request: Request, offered: Offered) -> Infeasible:
     if not remedies:
         return Infeasible(
             constraint="no-nodes",
-            message=f"{met}; no change of one request is enough for the machines that bid, so split the job or wait for more nodes",
+            message=f"{met}; no change is enough for the machines that bid, so split the job or wait for more nodes",
             remedies=(),
         )
     best = remedies[0]
@@ -113,7 +113,7 @@ def _first(candidates: Sequence[Request], offered: Offered) -> Request | None:
 
 
 def _least(low: int, high: int, request_at: Callable[[int], Request | None], offered: Offered) -> Request | None:
-    """The feasible request at the least whole number in low..high, where higher numbers are looser; None when none is."""
+    """The feasible request at the least number in low..high, where higher is looser; None when none is."""
     found = request_at(high)
     if found is None or not is_feasible(found, offered):
         return None
@@ -132,7 +132,7 @@ def _longer(request: Request, offered: Offered) -> Request | None:
 
 
 def _fewer(request: Request, offered: Offered) -> Request | None:
-    """The most tasks that can be done: what the machines can take falls with the number asked for, so step down to it."""
+    """The most tasks that can be done: owner limits fall with the number asked for, so step down to it."""
     at: Request | None = request
     while at is not None:
         problem = problem_of(at, offered)
@@ -169,7 +169,7 @@ def _smaller_pool(request: Request, offered: Offered) -> Request | None:
 
 @dataclass(frozen=True, slots=True)
 class _Limit:
-    """A limit that can bind: its name, the fields it lives in, its loosest value, its least sufficient change, the advice."""
+    """A limit that can bind: name, the fields it lives in, loosest value, least sufficient change, advice."""
 
     name: str
     fields: tuple[str, ...]
@@ -260,8 +260,9 @@ def _single(request: Request, offered: Offered) -> list[Remedy]:
 
 
 def _combined(request: Request, offered: Offered) -> list[Remedy]:
-    """One remedy that changes several limits: relax in order until feasible, then take back or tighten each; or none."""
-    at, used = request, []
+    """One remedy of several changes: relax in order until feasible, then take back or tighten each; or none."""
+    at = request
+    used: list[_Limit] = []
     for limit in _LIMITS:
         loosest = limit.loosest(at)
         if loosest is None:

@@ -1,7 +1,8 @@
-"""The market's words: a request for work, what machines can do, bids, awards; owns their limits, refuses to know storage.
+"""The market's words: requests for work, what machines can do, bids, awards; owns limits, refuses to know storage.
 
-Money per computing unit is `Ntk` per CU and work is counted in whole micro-CU, so a price times an amount of work is an exact
-integer. The one rounding rule: a payment is rounded up to the next whole micro-NTK, once, when the total of an award is known.
+Money per computing unit is `Ntk` per CU and work is counted in whole micro-CU, so a price times an amount of work is
+an exact integer. The one rounding rule: a payment is rounded up to the next whole micro-NTK, once, when the total of
+an award is known.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ class Request:
         deadline_s: seconds from the award until all tasks must be done.
         memory_gib, disk_gib, gpu: what a task needs of its machine.
         reserve_per_cu: the customer's maximum price for one CU.
-        share_max_bp: largest part of the tasks for one owner, in basis points; 10,000 = no limit. One task is always allowed.
+        share_max_bp: largest part of the tasks for one owner, in basis points; 10,000 = no limit. One task is always
+            allowed.
         pool_min: at least so many machines must share the work, 1..POOL_MIN_MAX.
         excluded_nodes, excluded_owners: ids that may not take part (the customer's own machines, say).
 
@@ -87,7 +89,8 @@ class Request:
         check_range("share_max_bp", self.share_max_bp, 1, BP)
         check_range("pool_min", self.pool_min, 1, min(POOL_MIN_MAX, self.tasks))
         check_price("the maximum price", self.reserve_per_cu)
-        check_range("the number of excluded ids", len(self.excluded_nodes) + len(self.excluded_owners), 0, EXCLUDED_MAX)
+        excluded = len(self.excluded_nodes) + len(self.excluded_owners)
+        check_range("the number of excluded ids", excluded, 0, EXCLUDED_MAX)
         highest = reserve_max(tasks=self.tasks, cu_per_task=self.cu_per_task)
         if self.reserve_per_cu > highest:
             raise Invalid(
@@ -205,7 +208,7 @@ class Clearing:
         cost: the sum of the payments, what the customer pays to machines.
         bid_cost: what the same pool asked for, rounded up an award; never more than `cost`.
         mechanism: the payment rule that was used.
-        price_per_cu: `cost` a CU, to the nearest micro-NTK; the figure that the index publishes.
+        price_per_cu: the payments a CU, before they are rounded up, to the nearest micro-NTK; what the index publishes.
         gap: distance of the pool's bid cost from a proven lower bound, as a fraction; 0.0 = proven cheapest.
     """
 
@@ -222,7 +225,7 @@ class Clearing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remedy:
-    """One change that alone would make the request feasible: its constraint, advice for a person, the changed request."""
+    """One change that would make the request feasible: its constraint, advice for a person, the changed request."""
 
     constraint: str
     advice: str
@@ -234,8 +237,8 @@ class Infeasible:
     """No pool can do the work as asked.
 
     Attributes:
-        constraint: what binds: price, deadline, capacity, memory, disk, gpu, exclusion, owner-share, pool-size, several joined by
-            "+" where no single change is enough, or no-nodes.
+        constraint: what binds: price, deadline, capacity, memory, disk, gpu, exclusion, owner-share, pool-size,
+            several joined by "+" where no single change is enough, or no-nodes.
         message: one sentence: what was met, what was needed, what to do.
         remedies: changes that each alone would do, best first; empty for no-nodes.
     """

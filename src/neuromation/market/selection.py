@@ -1,10 +1,11 @@
-"""The cheapest pool for a request, exactly: whole numbers in, whole numbers out; refuses to know money, bids or payments.
+"""The cheapest pool for a request, exactly, in whole numbers; refuses to know money, bids or payments.
 
-A machine's first task is its *opener*, any further ones are *extras*. A pool of at least m machines is then a choice of units
-with at most T - m extras, under limits a machine and an owner: two laminar families of limits, whose matrix is totally
-unimodular, so the linear relaxation has a whole optimum and HiGHS finds it without branching. Without a binding pool size the
-limits are one polymatroid and cheapest-first is optimal (Edmonds, "Submodular functions, matroids, and certain polyhedra",
-1970). Either way `lower_bound` proves the result in integers, apart from the solver and its tolerances.
+A machine's first task is its *opener*, any further ones are *extras*. A pool of at least m machines is then a choice
+of units with at most T - m extras, under limits a machine and an owner: two laminar families of limits, whose matrix
+is totally unimodular, so the linear relaxation has a whole optimum and HiGHS finds it without branching. Without a
+binding pool size the limits are one polymatroid and cheapest-first is optimal (Edmonds, "Submodular functions,
+matroids, and certain polyhedra", 1970). Either way `lower_bound` proves the result in integers, apart from the solver
+and its tolerances.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def rank(offer: Offer) -> tuple[int, float, str]:
 
 @dataclass(frozen=True)
 class Problem:
-    """Share `tasks` among at least `pool_min` of the offers, at most `owner_max` an owner; offers are kept in rank order."""
+    """Share `tasks` among at least `pool_min` offers, at most `owner_max` an owner; offers are kept in rank order."""
 
     tasks: int
     offers: tuple[Offer, ...]
@@ -111,7 +112,7 @@ def cheapest_first(problem: Problem) -> tuple[int, ...]:
 
 
 def open_then_fill(problem: Problem) -> tuple[int, ...]:
-    """Give the `pool_min` cheapest machines one task each, then fill cheapest-first: feasible, monotone, not optimal."""
+    """Give the `pool_min` cheapest machines one task each, then fill cheapest-first: monotone, not optimal."""
     shares = [0] * len(problem.offers)
     by_owner: Counter[str] = Counter()
     for i, offer in enumerate(problem.offers):
@@ -137,10 +138,11 @@ def _fill(problem: Problem, shares: list[int]) -> tuple[int, ...]:
 
 
 def lower_bound(problem: Problem) -> int:
-    """The exact optimum's cost, by Lagrangian duality: the best bound over all fines on extras (weighted matroid intersection).
+    """The exact optimum's cost, by duality: the best bound over all fines on extras (weighted matroid intersection).
 
-    With a fine on each extra the limits left are one polymatroid, solved by cheapest-first. The bound is concave in the
-    fine with whole breakpoints, and total unimodularity leaves no gap between it and the optimum. The problem must be feasible.
+    With a fine on each extra the limits left are one polymatroid, solved by cheapest-first. The bound is concave in
+    the fine with whole breakpoints, and total unimodularity leaves no gap between it and the optimum. The problem
+    must be feasible.
     """
     allowed = problem.tasks - problem.pool_min
     relaxed, extras = _fined(problem, 0)
@@ -236,7 +238,8 @@ def _move(problem: Problem, shares: list[int], by_owner: Counter[str], worse: in
 def select(problem: Problem, solver: Callable[[Problem], tuple[int, ...] | None] = highs) -> Selection:
     """The cheapest pool of a feasible problem, with its proof; the same whatever the order in which the offers came.
 
-    When the solver gives up, the answer is a pool that keeps every limit, and its `gap` says how far it may be from the optimum.
+    When the solver gives up, the answer is a pool that keeps every limit, and its `gap` says how far it may be from
+    the optimum.
     """
     assert problem.is_feasible
     shares = cheapest_first(problem)

@@ -1,1 +1,1 @@
-""""""
+"""Content-addressed blobs: their bytes, and who may read them. Knows not what they mean."""

@@ -44,7 +44,9 @@ class Unit:
     def __post_init__(self) -> None:
         image = self.image
         if image.dtype != np.uint8 or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
-            raise BadUnit(f"an image is uint8 of (height, width) or (height, width, 3), not {image.dtype} {image.shape}")
+            raise BadUnit(
+                f"an image is uint8 of (height, width) or (height, width, 3), not {image.dtype} {image.shape}"
+            )
         if not 1 <= image.size <= 3 * PIXELS_MAX:
             raise BadUnit(f"an image has 1 to {PIXELS_MAX:,} pixels, not {image.shape}")
         if self.index < 0:
@@ -66,8 +68,8 @@ class Unit:
 def unit_hash(unit: Unit) -> str:
     """The sha256 of a unit's content, 64 hex digits: equal pixels, label and annotations give equal hashes.
 
-    Floats in annotations count to 6 decimals, so that two machines that differ in the last bit agree. Raises BadUnit when
-    the annotations are no JSON.
+    Floats in annotations count to 6 decimals, so that two machines that differ in the last bit agree. Raises BadUnit
+    when the annotations are no JSON.
     """
     head = {
         "dtype": "uint8",

@@ -1,9 +1,9 @@
 """How a task's world is built with bubblewrap: what it sees, under which limits; refuses to know the protocol.
 
-The recipe: user, pid, ipc, uts, net and cgroup namespaces, no further user namespaces, an empty environment from the first
-process on, a read-only root that holds the Python runtime alone, sized tmpfs for everything writable, the seccomp filter,
-rlimits. A host that is root first becomes a user that owns nothing: a uid that only looks different inside a user
-namespace would still read root's files.
+The recipe: user, pid, ipc, uts, net and cgroup namespaces, no further user namespaces, an empty environment from the
+first process on, a read-only root that holds the Python runtime alone, sized tmpfs for everything writable, the
+seccomp filter, rlimits. A host that is root first becomes a user that owns nothing: a uid that only looks different
+inside a user namespace would still read root's files.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import neuromation
 from neuromation.agent.sandbox import seccomp
@@ -38,7 +37,6 @@ _UID_FIRST, _UID_COUNT = 1_900_000_000, 1 << 24
 _ADDRESS_SLACK_MIB = 16 << 10
 _USR = Path("/usr")
 _TOP = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
-_ETC = ("ld.so.cache", "localtime")
 _RUNTIME_PARTS = ("bin", "lib", "lib64", "pyvenv.cfg")
 
 
@@ -63,7 +61,7 @@ def executable() -> str:
     if path is None:
         raise SandboxUnavailable(
             "bubblewrap is not installed; tasks of strangers need it: install it "
-            "(apt install bubblewrap, dnf install bubblewrap) or start with --unsafe-no-sandbox on a machine with no secrets"
+            "(apt install bubblewrap, dnf install bubblewrap), or use --unsafe-no-sandbox on a machine without secrets"
         )
     if os.uname().machine not in seccomp.MACHINES:
         raise SandboxUnavailable(f"there is no system-call filter for {os.uname().machine}; use x86_64 or aarch64")
@@ -77,16 +75,21 @@ def executable() -> str:
 def runtime() -> list[Path]:
     """The host folders and files that Python and this package need, beside /usr.
 
-    Only the parts of a prefix that hold a runtime are shown, so a virtual environment in a project's root shows no project.
+    Only the parts of a prefix that hold a runtime are shown, so a virtual environment in a project's root shows no
+    project.
 
     Raises:
         SandboxUnavailable: a prefix is the root folder.
     """
     found: dict[Path, None] = {}
-    prefixes = dict.fromkeys(Path(p).resolve() for p in (sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix))
+    prefixes = dict.fromkeys(
+        Path(p).resolve() for p in (sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix)
+    )
     for prefix in prefixes:
         if prefix == Path("/"):
-            raise SandboxUnavailable("this Python's prefix is / and cannot be shown to a task; use a virtual environment")
+            raise SandboxUnavailable(
+                "this Python's prefix is / and cannot be shown to a task; use a virtual environment"
+            )
         found.update(dict.fromkeys(prefix / part for part in _RUNTIME_PARTS))
     found[Path(neuromation.__file__).resolve().parent] = None
     shown = [_USR]
@@ -102,11 +105,11 @@ def build(inputs_dir: Path, limits: SandboxLimits) -> World:
     sources = [*runtime(), inputs_dir.resolve(strict=True)]
     targets = [*sources[:-1], IN]
     options = [*_namespaces(), *_system()]
-    for index, (source, target) in enumerate(zip(sources, targets, strict=True)):
-        options += ["--ro-bind", f"{STAGE}/{index}" if drops else str(source), str(target)]
-    options += ["--ro-bind-data", PASSWD, "/etc/passwd"]
-    options += ["--proc", "/proc", "--dev", "/dev"]
-    for target, size_mib in (("/dev/shm", limits.tmp_mib), ("/tmp", limits.tmp_mib), (OUT, limits.out_mib)):  # noqa: S108
+    for index, (source, shown_at) in enumerate(zip(sources, targets, strict=True)):
+        options += ["--ro-bind", f"{STAGE}/{index}" if drops else str(source), str(shown_at)]
+    options += ["--ro-bind-data", PASSWD, "/etc/passwd", "--proc", "/proc", "--dev", "/dev"]
+    sizes_mib = {"/dev/shm": limits.tmp_mib, "/tmp": limits.tmp_mib, OUT: limits.out_mib}  # noqa: S108
+    for target, size_mib in sizes_mib.items():
         options += ["--perms", "0700", "--size", str(size_mib * MIB), "--tmpfs", str(target)]
     # Last, for it ends all changes: otherwise / and /dev are tmpfs without a size.
     options += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp", "--seccomp", FILTER]  # noqa: S108
@@ -131,6 +134,7 @@ def environment(inputs: Path, out: Path, *, home: str, limits: SandboxLimits) ->
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPATH": str(Path(neuromation.__file__).resolve().parent.parent),
         "TMPDIR": home,
+        "TZ": "UTC",
         "USER": "task",
         "NEUROMATION_FRAMES_FD": FRAMES,
         "NEUROMATION_IN": str(inputs),
@@ -139,19 +143,19 @@ def environment(inputs: Path, out: Path, *, home: str, limits: SandboxLimits) ->
     }
 
 
-def rlimits(limits: SandboxLimits, *, memory_is_grouped: bool) -> dict[str, int]:
-    """Limits of each process, by their names in `resource`. Without a memory group, data is limited here, a process each."""
-    values: dict[str, Any] = {
+def rlimits(limits: SandboxLimits, *, memory_is_grouped: bool) -> dict[str, tuple[int, int]]:
+    """Soft and hard limits of each process, by name in `resource`; without a memory group they bound its data too."""
+    values = {
         "RLIMIT_AS": (limits.memory_mib + _ADDRESS_SLACK_MIB) * MIB,
         "RLIMIT_CORE": 0,
-        "RLIMIT_CPU": limits.cpu_s,
         "RLIMIT_FSIZE": max(limits.out_mib, limits.tmp_mib) * MIB,
         "RLIMIT_NOFILE": limits.open_files,
         "RLIMIT_MSGQUEUE": 0,
     }
     if not memory_is_grouped:
         values["RLIMIT_DATA"] = limits.memory_mib * MIB
-    return values
+    # The soft limit's signal tells why; the hard one is for those who ignore it.
+    return {name: (value, value) for name, value in values.items()} | {"RLIMIT_CPU": (limits.cpu_s, limits.cpu_s + 5)}
 
 
 def _namespaces() -> list[str]:
@@ -171,6 +175,4 @@ def _system() -> list[str]:
             options += ["--symlink", str(path.readlink()), str(path)]
         elif path.is_dir():
             options += ["--ro-bind", str(path), str(path)]
-    for name in _ETC:
-        options += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-    return options
+    return [*options, "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]

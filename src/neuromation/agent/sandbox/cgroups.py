@@ -110,7 +110,7 @@ def _candidates(hierarchy: Hierarchy) -> Iterator[Path]:
 
 
 def _delegate(parent: Path, controller: str) -> None:
-    """Have `parent` govern its children's `controller`. Raises OSError where the kernel refuses (it holds processes)."""
+    """Have `parent` govern its children's `controller`; OSError where the kernel refuses (it holds processes)."""
     control = parent / "cgroup.subtree_control"
     if controller not in control.read_text().split():
         control.write_text(f"+{controller}")

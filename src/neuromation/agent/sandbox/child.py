@@ -28,16 +28,19 @@ def serve(handler: Handler) -> None:
     """Answer requests until the host closes the pipe.
 
     Args:
-        handler: called as handler(request, inputs, out, progress) and returns the result, which must be JSON. Plain files
-            that it leaves in the folder `out` are sent to the host; the folder is emptied after each request. `inputs` is
-            read-only. progress(fraction, text) may be called as often as it likes: most calls cost nothing.
+        handler: called as handler(request, inputs, out, progress) and returns the result, which must be JSON. Plain
+            files that it leaves in the folder `out` are sent to the host; the folder is emptied after each request.
+            `inputs` is read-only. progress(fraction, text) may be called as often as it likes: most calls cost
+            nothing.
     """
     channel = _Channel(int(os.environ["NEUROMATION_FRAMES_FD"]))
     inputs, out = Path(os.environ["NEUROMATION_IN"]), Path(os.environ["NEUROMATION_OUT"])
     _limit_processes(int(os.environ["NEUROMATION_PROCESSES"]))
     # A task that reads its standard input must not swallow the next request.
     requests = os.fdopen(os.dup(0), "rb")
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
     channel.send(Kind.HELLO, {})
     for line in requests:
         try:
@@ -61,7 +64,9 @@ class _Channel:
     def send(self, kind: Kind, value: dict[str, Any]) -> None:
         payload = json.dumps(value, allow_nan=False).encode()
         if len(payload) > FRAME_MAX:
-            raise TooLarge(f"the result takes {len(payload)} bytes as JSON and at most {FRAME_MAX} fit; write it to a file")
+            raise TooLarge(
+                f"the result takes {len(payload)} bytes as JSON and at most {FRAME_MAX} fit; write it to a file"
+            )
         self.write(encode(kind, payload))
 
     def write(self, data: bytes) -> None:
@@ -89,7 +94,9 @@ def _limit_processes(count: int) -> None:
 def _send_files(channel: _Channel, out: Path) -> None:
     for entry in sorted(os.scandir(out), key=lambda item: item.name):
         if not is_plain_name(entry.name) or not entry.is_file(follow_symlinks=False):
-            raise Invalid(f"the output {entry.name!r} is no plain file with a plain name; write files straight into /out")
+            raise Invalid(
+                f"the output {entry.name!r} is no plain file with a plain name; write files straight into /out"
+            )
     for path in sorted(out.iterdir()):
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
         with os.fdopen(fd, "rb") as file:
@@ -97,6 +104,8 @@ def _send_files(channel: _Channel, out: Path) -> None:
             channel.send(Kind.FILE, {"name": path.name, "size": left})
             while left:
                 chunk = file.read(min(CHUNK, left))
+                if not chunk:
+                    raise Invalid(f"the output {path.name} shrank while it was sent; close files before you return")
                 channel.write(encode(Kind.CHUNK, chunk))
                 left -= len(chunk)
 
@@ -116,3 +125,14 @@ def _empty(folder: Path) -> None:
             shutil.rmtree(entry.path, ignore_errors=True)
         else:
             Path(entry.path).unlink(missing_ok=True)
+
+
+def _echo(
+    request: dict[str, Any], _inputs: Path, _out: Path, _progress: Callable[[float, str], None]
+) -> dict[str, Any]:
+    return request
+
+
+if __name__ == "__main__":
+    # Run as a program it repeats what it is told: enough to find out whether a sandbox works.
+    serve(_echo)

@@ -1,8 +1,8 @@
 """The framing that a task's process answers in: kind, length, payload; refuses to know what the payloads mean.
 
-A frame is one byte of kind, four bytes of length (big endian) and the payload. An answer is any number of PROGRESS frames
-and files (FILE names one and its size, CHUNKs follow until the size is reached), then one RESULT or ERROR. HELLO is sent
-once, when the process is ready for its first request.
+A frame is one byte of kind, four bytes of length (big endian) and the payload. An answer is any number of PROGRESS
+frames and files (FILE names one and its size, CHUNKs follow until the size is reached), then one RESULT or ERROR.
+HELLO is sent once, when the process is ready for its first request.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Decoder:
         return len(self._buffer)
 
     def feed(self, data: bytes) -> Iterator[tuple[Kind, bytes]]:
-        """The frames that `data` completes. Raises BadFrame as soon as a header is wrong, before its payload is read."""
+        """The frames that `data` completes. Raises BadFrame on a wrong header, before its payload is read."""
         self._buffer += data
         while len(self._buffer) >= _HEADER.size:
             kind, length = _HEADER.unpack_from(self._buffer)

@@ -92,5 +92,5 @@ def is_reason(reason: object) -> bool:
 
 
 def printable(text: str, *, length_max: int = TEXT_MAX) -> str:
-    """`text` of a stranger, made safe to show: no control characters but tab and newline, its end kept when too long."""
+    """`text` of a stranger, made safe to show: no control characters but tab and newline, cut to its end."""
     return _CONTROL.sub("?", text[-length_max:])

@@ -100,7 +100,9 @@ class Receiver:
         if name in self._outputs or len(self._outputs) >= FILES_MAX:
             _violation(f"it sent {name} twice or more than {FILES_MAX} outputs")
         if size > self._room:
-            raise OutputTooLarge(f"the task's outputs are over {self._out_mib} MiB at {name}; write less or raise out_mib")
+            raise OutputTooLarge(
+                f"the task's outputs are over {self._out_mib} MiB at {name}; write less or raise out_mib"
+            )
         self._room -= size
         self._open, self._left, self._chunks = (name, size), size, []
         self._close_when_whole()

@@ -1,11 +1,11 @@
 """The system-call filter of the sandbox, as a classic BPF program; owns the list, refuses to know who loads it.
 
-The filter is a deny-list with three doors shut besides: another architecture's calls kill the process (on x86-64 that is
-the 32-bit table), calls newer than this list are unknown (ENOSYS, which also covers the x32 table, whose numbers have bit
-30 set), and the calls with dangerous arguments are looked into: clone may make no namespace, sockets are local ones only,
-a terminal cannot be typed into. clone3 hides its flags behind a pointer, so it is "not implemented" and libc falls back
-to clone. Layout of the program: linux/filter.h, of its input: struct seccomp_data in linux/seccomp.h (native byte order,
-little on both machines).
+The filter is a deny-list with three doors shut besides: another architecture's calls kill the process (on x86-64 that
+is the 32-bit table), calls newer than this list are unknown (ENOSYS, which also covers the x32 table, whose numbers
+have bit 30 set), and the calls with dangerous arguments are looked into: clone may make no namespace, sockets are
+local ones only, a terminal cannot be typed into. clone3 hides its flags behind a pointer, so it is "not implemented"
+and libc falls back to clone. Layout of the program: linux/filter.h, of its input: struct seccomp_data in
+linux/seccomp.h (native byte order, little on both machines).
 """
 
 from __future__ import annotations

@@ -80,7 +80,8 @@ create table ledger_seal_state (
 
 create function ledger_refuse_change() returns trigger language plpgsql as $$
 begin
-    raise exception '% is insert-only: correct a mistake by a new transfer', tg_table_name using errcode = 'integrity_constraint_violation';
+    raise exception using errcode = 'integrity_constraint_violation',
+        message = tg_table_name || ' is insert-only: correct a mistake by a new transfer';
 end $$;
 create trigger insert_only before update or delete or truncate on ledger_transfer for each statement execute function ledger_refuse_change();
 create trigger insert_only before update or delete or truncate on ledger_entry for each statement execute function ledger_refuse_change();
@@ -111,7 +112,12 @@ $$;
 -- before anything is read, so that batches cannot deadlock and a repeat waits for its original.
 create function ledger_apply(p_requests text, p_now timestamptz)
 returns table (grp int, outcome text, subject text, needed bigint, available bigint, ids bigint[])
-language plpgsql as $$
+language plpgsql
+-- Plan once a session, by index: planning anew costs more than the work, and a table read whole while it was
+-- empty would still be read whole when it is large.
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
 declare
     f text[] := string_to_array(p_requests, E'\x1f');
     n int := cardinality(f) / 10;
@@ -126,11 +132,11 @@ declare
     hold record;
     known record;
     codes text[];
-    h_id bigint[];  h_expires timestamptz[];  h_key text[];
+    h_id bigint[];  h_expires timestamptz[];  h_key text[];  h_open boolean[];
     -- of each request: change of pending, change of posted, amount, request hash, index of its two accounts
     pend bigint[];  post bigint[];  amt bigint[];  body bytea[];  dx int[];  cx int[];
     -- of each locked account
-    code text[];  free bigint[];  dp bigint[];  dq bigint[];  cp bigint[];  cq bigint[];  was bigint[];  ver bigint[];  head bytea[];
+    acc text[];  free bigint[];  dp bigint[];  dq bigint[];  cp bigint[];  cq bigint[];  was bigint[];  ver bigint[];  head bytea[];
     t_id bigint;
     t_expires timestamptz;
 begin
@@ -160,7 +166,7 @@ begin
     i := 0;
     for a in select * from ledger_account l where l.code = any(codes) order by l.code for no key update loop
         i := i + 1;
-        code[i] := a.code;  dp[i] := a.debits_pending;  dq[i] := a.debits_posted;  cp[i] := a.credits_pending;  cq[i] := a.credits_posted;
+        acc[i] := a.code;  dp[i] := a.debits_pending;  dq[i] := a.debits_posted;  cp[i] := a.credits_pending;  cq[i] := a.credits_posted;
         free[i] := a.credits_posted - a.debits_posted - a.debits_pending + a.overdraft;
         was[i] := a.version;  ver[i] := a.version;  head[i] := a.hash;
     end loop;
@@ -179,8 +185,11 @@ begin
                 outcome := 'unknown-hold';  subject := h_key[i];
             else
                 body[i] := ledger_request_hash(f[o + 2], f[o + 3], f[o + 4], f[o + 5], amt[i], f[o + 7], f[o + 8], f[o + 9], h_id[i], f[o + 10]::bigint);
-                d := array_position(code, f[o + 4]);  c := array_position(code, f[o + 5]);
+                d := array_position(acc, f[o + 4]);  c := array_position(acc, f[o + 5]);
                 dx[i] := d;  cx[i] := c;
+                if h_id[i] is not null then
+                    h_open[i] := exists (select from ledger_open_hold x where x.hold = h_id[i]);
+                end if;
                 select t.id, t.hash into known from ledger_transfer t where t.key = f[o + 2];
                 if known.id is not null then
                     ids := ids || known.id;
@@ -191,7 +200,7 @@ begin
                     outcome := 'key-reused';  subject := f[(first - 1) * 10 + 2];
                 elsif d is null or c is null then
                     outcome := 'unknown-account';  subject := case when d is null then f[o + 4] else f[o + 5] end;
-                elsif h_id[i] is not null and not exists (select from ledger_open_hold x where x.hold = h_id[i]) then
+                elsif h_id[i] is not null and not h_open[i] then
                     outcome := 'hold-resolved';  subject := h_key[i];
                 elsif f[o + 3] = 'post' and p_now >= h_expires[i] then
                     outcome := 'hold-expired';  subject := h_key[i];
@@ -200,7 +209,7 @@ begin
                 elsif h_id[i] is not null and amt[i] > -pend[i] then
                     outcome := 'over-hold';  subject := h_key[i];  needed := amt[i];  available := -pend[i];
                 elsif pend[i] + post[i] > free[d] then
-                    outcome := 'insufficient-funds';  subject := code[d];  needed := pend[i] + post[i];  available := free[d];
+                    outcome := 'insufficient-funds';  subject := acc[d];  needed := pend[i] + post[i];  available := free[d];
                 else
                     fresh := fresh + 1;
                     free[d] := free[d] - pend[i] - post[i];
@@ -232,8 +241,8 @@ begin
                 head[d] := ledger_entry_hash(head[d], body[j], t_id, ver[d], -post[j], cq[d] - dq[d], dp[d], cp[d]);
                 head[c] := ledger_entry_hash(head[c], body[j], t_id, ver[c], post[j], cq[c] - dq[c], dp[c], cp[c]);
                 insert into ledger_entry (account, version, transfer, amount, balance, held, due, hash) values
-                    (code[d], ver[d], t_id, -post[j], cq[d] - dq[d], dp[d], cp[d], head[d]),
-                    (code[c], ver[c], t_id, post[j], cq[c] - dq[c], dp[c], cp[c], head[c]);
+                    (acc[d], ver[d], t_id, -post[j], cq[d] - dq[d], dp[d], cp[d], head[d]),
+                    (acc[c], ver[c], t_id, post[j], cq[c] - dq[c], dp[c], cp[c], head[c]);
                 if t_expires is not null then
                     insert into ledger_open_hold (hold, key, expires) values (t_id, f[o + 2], t_expires);
                 elsif h_id[j] is not null then
@@ -244,11 +253,11 @@ begin
         return next;
     end loop;
 
-    for j in 1 .. coalesce(cardinality(code), 0) loop
+    for j in 1 .. coalesce(cardinality(acc), 0) loop
         if ver[j] > was[j] then
             update ledger_account l
             set debits_pending = dp[j], debits_posted = dq[j], credits_pending = cp[j], credits_posted = cq[j], version = ver[j], hash = head[j]
-            where l.code = ledger_apply.code[j];
+            where l.code = acc[j];
         end if;
     end loop;
 end $$;

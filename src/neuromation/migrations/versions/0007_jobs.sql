@@ -52,6 +52,8 @@ create table job_quota (
 
 create index job_quota_of_node on job_quota (node_id) where open;
 
+-- Narrow, and with few indexes: a task changes four times in its life, and every change writes the row anew. The indexes
+-- ask for `ready`, not for `state`, so that commit, accept and settle touch none of them and stay on their page (HOT).
 create table job_task (
     id text not null,
     job_id text not null references job (id),
@@ -74,19 +76,34 @@ create table job_task (
     lease_expires_at timestamptz,
     excluded_nodes text[] not null,
     excluded_owners text[] not null,
-    spec jsonb not null,
-    inputs jsonb not null,
     created_at timestamptz not null,
     leased_at timestamptz,
     committed_at timestamptz,
     finished_at timestamptz,
+    ready boolean generated always as (state = 'pending') stored,
     primary key (id),
     unique (job_id, kind, round, seq)
-) with (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
 
-create index job_task_pending on job_task (job_id, priority desc, seq) where state = 'pending' and needs_quota;
-create index job_task_open on job_task (priority desc, created_at, seq) where state = 'pending' and not needs_quota;
-create index job_task_leased on job_task (lease_expires_at) where state = 'leased';
+create index job_task_pending on job_task (job_id, priority desc, seq) where ready and needs_quota;
+create index job_task_open on job_task (priority desc, created_at, seq) where ready and not needs_quota;
+
+-- What is to be done, apart: it never changes.
+create table job_task_body (
+    task_id text primary key,
+    body jsonb not null  -- {"spec", "inputs"}
+);
+
+-- One row a request that leased something: where the sweep finds leases that ran out. `expires_at` is a lower bound; the
+-- task's own `lease_expires_at` decides. A row goes when none of its tasks is leased any more.
+create table job_lease (
+    id bigint generated always as identity primary key,
+    node_id text not null,
+    expires_at timestamptz not null,
+    task_ids text[] not null
+);
+
+create index job_lease_due on job_lease (expires_at);
 
 -- Every commitment ever made, also of attempts rejected later: the evidence. Rows are only added.
 create table job_commit (

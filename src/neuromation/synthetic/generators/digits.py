@@ -1,12 +1,14 @@
 """Procedural handwriting: digits drawn with a pen, scanned and pre-processed as the UCI "optdigits" set was.
 
-Every number is drawn from the unit's own Philox stream and every step uses only additions, multiplications, divisions and
-comparisons, which IEEE 754 rounds alike everywhere: a unit is bit-identical on every machine. No real image is used.
+Every number is drawn from the unit's own Philox stream and every step uses only additions, multiplications, divisions
+and comparisons, which IEEE 754 rounds alike everywhere: a unit is bit-identical on every machine. No real image is
+used.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -37,18 +39,26 @@ class DigitsParams(BaseModel):
     slant_deg: float = Field(5.0, ge=-30, le=30, description="mean lean of the writing to the right, degrees")
     slant_spread_deg: float = Field(8.0, ge=0, le=20, description="spread of the lean between digits, degrees")
     rotation_spread_deg: float = Field(4.0, ge=0, le=15, description="spread of the turn of the whole digit, degrees")
-    jitter: float = Field(0.035, ge=0, le=0.12, description="spread of every control point of the line")
-    proportion_spread: float = Field(0.12, ge=0, le=0.4, description="spread of waist height and of top against bottom width")
+    jitter: float = Field(0.04, ge=0, le=0.12, description="spread of every control point of the line")
+    proportion_spread: float = Field(
+        0.15, ge=0, le=0.4, description="spread of waist height and of top against bottom width"
+    )
     aspect: float = Field(0.75, ge=0.4, le=1.2, description="mean width over height")
     aspect_spread: float = Field(0.15, ge=0, le=0.4, description="spread of the width, relative")
     curl: float = Field(0.3, ge=-0.5, le=1.5, description="how far hooks and waves are drawn out")
-    pen_width: float = Field(0.12, ge=0.04, le=0.3, description="mean width of the line", json_schema_extra={"log": True})
+    pen_width: float = Field(
+        0.12, ge=0.04, le=0.3, description="mean width of the line", json_schema_extra={"log": True}
+    )
     pen_spread: float = Field(0.2, ge=0, le=0.5, description="spread of the width between digits, relative")
     pressure: float = Field(0.12, ge=0, le=0.4, description="spread of the width along the line, relative")
     noise: float = Field(0.5, ge=0, le=2.0, description="raggedness of the scanned edge, pixels of the 32 x 32 bitmap")
     break_rate: float = Field(0.03, ge=0, le=0.3, description="share of digits whose line is interrupted")
-    variant_mix: float = Field(0.7, ge=0, le=1, description="0: school forms only; 1: every form as common as in real writing")
-    class_weights: list[float] | None = Field(None, description="how common each digit is, 10 numbers >= 0; null: all alike")
+    variant_mix: float = Field(
+        0.7, ge=0, le=1, description="0: school forms only; 1: every form as common as in real writing"
+    )
+    class_weights: list[float] | None = Field(
+        None, description="how common each digit is, 10 numbers >= 0; null: all alike"
+    )
 
     @field_validator("class_weights")
     @classmethod
@@ -81,7 +91,7 @@ def _pick(weights: list[float], draw: float) -> int:
 
 
 def _bell(draws: Floats) -> Floats:
-    """Numbers of mean 0 and spread 1, at most 3 away, from (3, n) uniform draws: additions only, unlike a true normal."""
+    """Numbers of mean 0 and spread 1, at most 3 away, from (3, n) uniform draws; a true normal needs a logarithm."""
     bell: Floats = (draws[0] + draws[1] + draws[2] - 1.5) * 2.0
     return bell
 
@@ -99,22 +109,22 @@ def scene(params: DigitsParams, seed: int, index: int) -> Scene:
     flat = rng.random(_SCALARS)
     digit = _pick(params.class_weights or [1.0] * 10, float(flat[0]))
     forms = FORMS[digit]
-    skeleton = forms[_pick([forms[0].weight, *(params.variant_mix * form.weight for form in forms[1:])], float(flat[1]))]
+    skeleton = forms[
+        _pick([forms[0].weight, *(params.variant_mix * form.weight for form in forms[1:])], float(flat[1]))
+    ]
     b = [float(value) for value in bell[:_SCALARS]]
 
     points = skeleton.plain + skeleton.curl * (params.curl + 0.5 * b[0])
-    count = len(points)
-    points = points + params.jitter * bell[_SCALARS + _TURNS : _SCALARS + _TURNS + 2 * count].reshape(count, 2)
+    count = points.shape[1]
+    points = points + params.jitter * bell[_SCALARS + _TURNS : _SCALARS + _TURNS + 2 * count].reshape(2, count)
     picks, parts = skeleton.curve
-    line = parts[0] * points[picks[0]] + parts[1] * points[picks[1]] + parts[2] * points[picks[2]] + parts[3] * points[picks[3]]
-    x, y = _bent(line[:, 0], line[:, 1], params, b)
+    line = parts * points[:, picks]
+    line = line[:, 0] + line[:, 1] + line[:, 2] + line[:, 3]
+    x, y = _bent(line[0], line[1], params, b)
 
     slant_deg = params.slant_deg + params.slant_spread_deg * b[5]
     rotation_deg = params.rotation_spread_deg * b[6]
-    x = x - _lean(slant_deg) * y
-    half = _lean(rotation_deg / 2)
-    cosine, sine = (1 - half * half) / (1 + half * half), 2 * half / (1 + half * half)
-    x, y = cosine * x - sine * y, sine * x + cosine * y
+    x, y = _turned(x - _lean(slant_deg) * y, y, rotation_deg)
 
     pen = params.pen_width * max(0.3, 1 + params.pen_spread * b[7])
     radius = 0.5 * pen * _pressure(bell[_SCALARS : _SCALARS + _TURNS], len(x), params.pressure)
@@ -145,14 +155,28 @@ def _bent(x: Floats, y: Floats, params: DigitsParams, b: list[float]) -> tuple[F
     return x, y
 
 
+def _turned(x: Floats, y: Floats, degrees: float) -> tuple[Floats, Floats]:
+    """The line turned about the origin; sine and cosine come from the tangent of the half angle."""
+    half = _lean(degrees / 2)
+    scale = 1 + half * half
+    cosine, sine = (1 - half * half) / scale, 2 * half / scale
+    return cosine * x - sine * y, sine * x + cosine * y
+
+
 def _pressure(turns: Floats, count: int, spread: float) -> Floats:
     """Relative radius along a line of `count` points: straight lines between the drawn turns."""
-    at = np.arange(count) * ((len(turns) - 1) / count)
-    low = at.astype(np.intp)
-    share = at - low
-    drawn: Floats = turns[low] * (1 - share) + turns[low + 1] * share
-    factor: Floats = np.maximum(0.4, 1 + spread * drawn)
+    low, share = _turns_along(count, len(turns) - 1)
+    step = turns[1:] - turns[:-1]
+    factor: Floats = np.maximum(0.4, 1 + spread * (turns[low] + step[low] * share))
     return factor
+
+
+@lru_cache(maxsize=256)
+def _turns_along(count: int, spans: int) -> tuple[NDArray[np.intp], Floats]:
+    at: Floats = np.arange(count, dtype=np.float64) * (spans / count)
+    low = at.astype(np.intp)
+    share: Floats = at - low
+    return low, share
 
 
 def _gap(count: int, where: float, how_long: float) -> NDArray[np.bool_]:
@@ -166,16 +190,17 @@ def _gap(count: int, where: float, how_long: float) -> NDArray[np.bool_]:
 
 def scan(drawn: Scene) -> Bitmap:
     """The digit's own box as 32 rows of 20 pixels, before its ink and slant are evened."""
-    x, y = drawn.x, drawn.y
-    radius = np.maximum(drawn.radius, _RADIUS_MIN_PX * float(max(np.ptp(x) / BOX_WIDTH, np.ptp(y) / SIDE)))
+    x, y, radius = drawn.x, drawn.y, drawn.radius
     left, top = float((x - radius).min()), float((y - radius).min())
     width, height = float((x + radius).max()) - left, float((y + radius).max()) - top
+    radius = np.maximum(radius, _RADIUS_MIN_PX * max(width / BOX_WIDTH, height / SIDE))
     across = (left + width * _COLUMN_CENTRES)[:, None] - x
     down = (top + height * _ROW_CENTRES)[:, None] - y
     # A pixel is inked when the nearest disc of the pen reaches it: (20, 1, s) + (1, 32, s).
     reach = (across * across - radius * radius)[:, None, :] + (down * down)[None, :, :]
     edge = (height / SIDE) * 2.0 * float(radius[len(radius) // 2]) * drawn.roughness
-    return (reach.min(axis=2) <= edge).T
+    box: Bitmap = (reach.min(axis=2) <= edge).T
+    return box
 
 
 def bitmap(params: DigitsParams, seed: int, index: int) -> Bitmap:
@@ -190,8 +215,8 @@ class Digits:
     version = "1"
     title = "Handwritten digits"
     description = (
-        "Procedural handwriting: several forms of each digit, slants, pens, pressure and scanner noise, pre-processed to 8 x 8 "
-        "pixels of 0..16 as the UCI optdigits set was."
+        "Procedural handwriting: several forms of each digit, slants, pens, pressure and scanner noise, pre-processed "
+        "to 8 x 8 pixels of 0..16 as the UCI optdigits set was."
     )
     modality = "image"
     classes: ClassVar[list[str]] = [str(digit) for digit in range(10)]

@@ -1,11 +1,14 @@
 """The pre-processing of scanned digits that the UCI "optdigits" set went through, on 32 x 32 bitmaps.
 
-Follows the public-domain routines of the NIST form-based handprint recognition system (Garris et al., NISTIR 5469, 1994):
-a character's box is stretched to 20 x 32 pixels in the middle of 32 x 32, strokes are thinned or thickened until the ink lies
-within bounds, and rows are shifted until the left edges at top and bottom stand over each other. Owns no drawing.
+Follows the public-domain routines of the NIST form-based handprint recognition system (Garris et al., NISTIR 5469,
+1994): a character's box is stretched to 20 x 32 pixels in the middle of 32 x 32, strokes are thinned or thickened until
+the ink lies within bounds, and rows are shifted until the left edges at top and bottom stand over each other. Owns no
+drawing.
 """
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +20,6 @@ BOX_WIDTH = 20  # pixels that a character's width is stretched to
 MARGIN = (SIDE - BOX_WIDTH) // 2
 INK_TWICE_THICKER, INK_THICKER, INK_THINNER, INK_TWICE_THINNER = 108, 256, 412, 560
 EDGE_ROWS = 2  # rows at top and bottom that are too ragged to measure the slant at
-
-_ROWS = np.arange(SIDE)
-_COLUMNS = np.arange(SIDE)[None, :]
 
 
 def normalise(box: Bitmap) -> Bitmap:
@@ -43,22 +43,26 @@ def even_ink(bitmap: Bitmap) -> Bitmap:
 
 def upright(bitmap: Bitmap) -> Bitmap:
     """The bitmap with its rows shifted so that the left edges near the top and near the bottom line up."""
-    filled = np.flatnonzero(bitmap.any(axis=1))
-    if filled.size == 0 or filled[-1] - filled[0] < 5:
-        return bitmap
-    top, bottom = int(filled[0]) + EDGE_ROWS, int(filled[-1]) - EDGE_ROWS
-    if not (bitmap[top].any() and bitmap[bottom].any()):
+    filled: NDArray[np.bool_] = np.asarray(bitmap.any(axis=1))
+    top = int(filled.argmax()) + EDGE_ROWS
+    bottom = SIDE - 1 - int(filled[::-1].argmax()) - EDGE_ROWS
+    if bottom - top < 1 or not (filled[top] and filled[bottom]):
         return bitmap
     lean = int(bitmap[top].argmax()) - int(bitmap[bottom].argmax())
     if lean == 0:
         return bitmap
+    return np.append(bitmap, False)[_shifted(lean, bottom - top)]
+
+
+@lru_cache(maxsize=SIDE * SIDE)
+def _shifted(lean: int, height: int) -> NDArray[np.intp]:
+    """Where each pixel of an upright bitmap comes from, as a flat index; `SIDE * SIDE` where nothing comes in."""
     # Whole numbers only, so that every machine rounds alike: half away from zero.
-    rise = (_ROWS - SIDE // 2) * lean
-    height = bottom - top
+    rise = (np.arange(SIDE) - SIDE // 2) * lean
     shift = np.sign(rise) * ((2 * np.abs(rise) + height) // (2 * height))
-    source = _COLUMNS - shift[:, None]
-    inside = (source >= 0) & (source < SIDE)
-    return bitmap[_ROWS[:, None], np.where(inside, source, 0)] & inside
+    column = np.arange(SIDE)[None, :] - shift[:, None]
+    inside = (column >= 0) & (column < SIDE)
+    return np.where(inside, np.arange(SIDE)[:, None] * SIDE + column, SIDE * SIDE)
 
 
 def block_counts(bitmap: Bitmap) -> NDArray[np.uint8]:

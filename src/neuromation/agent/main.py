@@ -1,0 +1,256 @@
+"""`neuromation node start`: join, be measured, stake, then bid, work and earn until told to stop."""
+
+from __future__ import annotations
+
+import os
+import queue
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from neuromation import __version__
+from neuromation.agent.bench import Speeds, measure
+from neuromation.agent.floors import auto_floor
+from neuromation.agent.idle import IdleCommand
+from neuromation.agent.sandbox import detect
+from neuromation.agent.slots import Slot
+from neuromation.client import Client, NodeClient
+from neuromation.client import schemas as wire
+from neuromation.client.errors import Unreachable
+from neuromation.kernel.errors import Conflict, NeuromationError, TooMany
+from neuromation.kernel.money import ZERO, Ntk
+
+Tell = Callable[[str, dict[str, Any]], None]
+
+POLL_WAIT_S = 5.0
+BEAT_S = 2.0  # between heartbeats while all slots are busy
+UNREACHABLE_WAIT_S = 1.0
+PREFETCH_S = 2.0  # hold so many seconds of work in the queue, so that no slot waits for the network
+PREFETCH_MAX = 16
+
+
+@dataclass(frozen=True)
+class NodeOptions:
+    """How the owner wants the machine to work.
+
+    Attributes:
+        token: a token of the owner (role provider); the node gets a key of its own from it.
+        floor_render, floor_train: NTK per CU, the least the node works for; None: its opportunity cost, computed.
+        cpu_share: over 0 and at most 1, the part of the time that a slot may compute.
+        stake: NTK to have at stake; None leaves what is there.
+        idle_command, idle_yield_per_h: what runs when there is no task, and what it earns in NTK an hour.
+        unsafe: run tasks without a sandbox.
+        max_idle_s: stop after so long without work; None: never.
+    """
+
+    endpoint: str
+    token: str
+    name: str
+    floor_render: Ntk | None = None
+    floor_train: Ntk | None = None
+    slots: int = 1
+    cpu_share: float = 1.0
+    stake: Ntk | None = None
+    idle_command: str = ""
+    idle_yield_per_h: Ntk = ZERO
+    costs_per_h: Ntk = Ntk(20_000)  # energy and wear while working: an estimate, about 0.02 NTK an hour
+    unsafe: bool = False
+    max_idle_s: float | None = None
+
+
+def run(options: NodeOptions, *, tell: Tell, stop: threading.Event | None = None) -> None:
+    """Be a node until `stop` is set, the platform bans the node, or it was idle for `max_idle_s`.
+
+    `tell` hears what happens, as a word and facts: joined, benchmarked, bid, leased, committed, failed, lost, banned, ...
+    Raises SandboxUnavailable, and what the platform answers to the join.
+    """
+    isolation = "none" if options.unsafe else str(detect())
+    speeds = measure(unsafe=options.unsafe, cpu_share=options.cpu_share)
+    tell("benchmarked", {"render_cu_per_s": speeds.render, "train_cu_per_s": speeds.train})
+    floors = _floors(options, speeds)
+    joined = _join(options, isolation, floors)
+    tell("joined", {"node": joined.node.id, "name": options.name, "floor_render": str(floors[0]), "floor_train": str(floors[1])})
+    with NodeClient(options.endpoint, joined.token) as client:
+        client.benchmark(render_cu_per_s=speeds.render, train_cu_per_s=speeds.train)
+        _Node(options, client, speeds, floors, tell).live(stop or threading.Event())
+
+
+def _floors(options: NodeOptions, speeds: Speeds) -> tuple[Ntk, Ntk]:
+    def of(given: Ntk | None, cu_per_s: float) -> Ntk:
+        if given is not None:
+            return given
+        return auto_floor(
+            outside_option_per_h=options.idle_yield_per_h,
+            running_income_per_h=ZERO,
+            costs_per_h=options.costs_per_h,
+            cu_per_h=max(1, round(cu_per_s * options.slots * 3600 * 1_000_000)),
+        )
+
+    return of(options.floor_render, speeds.render), of(options.floor_train, speeds.train)
+
+
+def _join(options: NodeOptions, isolation: str, floors: tuple[Ntk, Ntk]) -> wire.Joined:
+    hardware = wire.Hardware(
+        cores=os.cpu_count() or 1,
+        memory_gib=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 2),
+        disk_gib=round(shutil.disk_usage(tempfile.gettempdir()).free / 2**30, 2),
+        gpu=_gpu(),
+        isolation=isolation,  # type: ignore[arg-type]
+        agent_version=__version__,
+    )
+    body = wire.NodeJoin(
+        name=options.name, hardware=hardware, floor_render=str(floors[0]), floor_train=str(floors[1]), slots=options.slots
+    )
+    with Client(options.endpoint, options.token) as owner:
+        joined = owner.join(body)
+        if options.stake is not None and Ntk.parse(joined.node.stake) < options.stake:
+            owner.stake(joined.node.id, str(options.stake))
+        return joined
+
+
+def _gpu() -> str:
+    """The name of the first GPU that the driver reports; empty when there is none."""
+    names = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    for line in names[0].read_text().splitlines() if names else []:
+        if line.startswith("Model:"):
+            return line.split(":", 1)[1].strip()[:100]
+    return ""
+
+
+class _Node:
+    """The main loop: everything that waits on the platform happens here, everything that computes in slots."""
+
+    def __init__(self, options: NodeOptions, client: NodeClient, speeds: Speeds, floors: tuple[Ntk, Ntk], tell: Tell) -> None:
+        self._options = options
+        self._client = client
+        self._speeds = speeds
+        self._floors = floors
+        self._tell = tell
+        self._queue: queue.Queue[wire.TaskLease | None] = queue.Queue()
+        self._slots = [
+            Slot(client, self._queue, cpu_share=options.cpu_share, unsafe=options.unsafe, tell=tell) for _ in range(options.slots)
+        ]
+        self._idle = IdleCommand(options.idle_command)
+        self._bids: set[str] = set()
+        self._busy_at = time.monotonic()
+
+    def live(self, stop: threading.Event) -> None:
+        """Poll, bid, hand out tasks, until it is time to stop."""
+        for slot in self._slots:
+            slot.start()
+        try:
+            while not stop.is_set() and not self._is_bored():
+                if not self._turn(stop):
+                    break
+        finally:
+            self._end()
+
+    def _is_bored(self) -> bool:
+        limit = self._options.max_idle_s
+        return limit is not None and time.monotonic() - self._busy_at > limit
+
+    def _held(self) -> list[str]:
+        """Tasks in the queue or in a slot."""
+        waiting = [t.id for t in list(self._queue.queue) if t is not None]
+        return waiting + [slot.current.id for slot in self._slots if slot.current is not None]
+
+    def _room(self) -> int:
+        return max(0, self._target() - self._queue.qsize())
+
+    def _target(self) -> int:
+        """How many tasks to hold ready: some seconds of work, judged by the last task's size."""
+        last = next((slot.current for slot in self._slots if slot.current is not None), None)
+        if last is None:
+            return 2 * len(self._slots)
+        speed = self._speeds.render if last.kind in ("generate", "audit") else self._speeds.train
+        task_s = max(1e-3, last.cu / max(1e-9, speed))
+        return max(1, min(PREFETCH_MAX, round(PREFETCH_S / task_s))) * len(self._slots)
+
+    def _turn(self, stop: threading.Event) -> bool:
+        """One exchange with the platform; False when the node may not go on."""
+        held, room = self._held(), self._room()
+        wait_s = POLL_WAIT_S if room and not held else 0.0
+        poll = wire.Poll(running=held[:256], free_slots=min(room, 256), tasks_max=min(room, 32), wait_s=wait_s)
+        try:
+            answer = self._client.poll(poll)
+        except (Unreachable, TooMany) as error:
+            self._tell("unreachable", {"why": error.message})
+            stop.wait(UNREACHABLE_WAIT_S)
+            return True
+        if answer.state == "banned":
+            self._tell("banned", {})
+            return False
+        self._drop(answer.cancelled)
+        for notice in answer.auctions:
+            self._bid(notice)
+        self._take(answer.leases)
+        if not self._held():
+            self._idle.resume()
+        elif not answer.leases and not answer.auctions:
+            self._wait_for_room(stop)
+        return True
+
+    def _wait_for_room(self, stop: threading.Event) -> None:
+        """Until a slot runs dry or the next heartbeat is due."""
+        until = time.monotonic() + BEAT_S
+        while time.monotonic() < until and not stop.is_set():
+            if self._room() and self._queue.empty():
+                stop.wait(0.1)
+                return
+            stop.wait(0.05)
+
+    def _take(self, leases: list[wire.TaskLease]) -> None:
+        if leases:
+            self._idle.pause()
+            self._busy_at = time.monotonic()
+            self._tell("leased", {"tasks": len(leases), "kind": leases[0].kind})
+        for task in leases:
+            self._queue.put(task)
+
+    def _drop(self, cancelled: list[str]) -> None:
+        # A slot may have committed a task since the list was sent, so only what is still held is dropped.
+        for task_id in cancelled:
+            for slot in self._slots:
+                slot.dropped.add(task_id)
+                if slot.current is not None and slot.current.id == task_id:
+                    slot.cancel()
+
+    def _bid(self, notice: wire.AuctionNotice) -> None:
+        """Bid the truth: the floor is what the work costs the owner, and the auction pays by what others ask."""
+        if notice.id in self._bids:
+            return
+        self._bids.add(notice.id)
+        speed, floor = (
+            (self._speeds.render, self._floors[0]) if notice.kind == "render" else (self._speeds.train, self._floors[1])
+        )
+        capacity = int(notice.deadline_s * speed * len(self._slots) / notice.cu_per_task)
+        if capacity < 1 or floor > Ntk.parse(notice.reserve_per_cu):
+            return
+        try:
+            self._client.bid(auction=notice.id, price_per_cu=str(floor), capacity_tasks=min(capacity, 1_000_000))
+            self._tell("bid", {"auction": notice.id, "price_per_cu": str(floor), "tasks": min(capacity, notice.tasks)})
+        except Conflict as error:
+            self._tell("lost", {"auction": notice.id, "why": error.message})
+
+    def _end(self) -> None:
+        """Give back what has not been started, let the slots end, bring the idle command to its end."""
+        held = [t for t in list(self._queue.queue) if t is not None]
+        self._queue.queue.clear()
+        for slot in self._slots:
+            if slot.current is not None:
+                held.append(slot.current)
+            slot.cancel()
+            self._queue.put(None)
+        for task in held:
+            try:
+                self._client.fail(wire.TaskFailure(task=task.id, attempt=task.attempt, reason="shutdown"))
+            except NeuromationError:
+                continue  # its lease ends by itself
+        for slot in self._slots:
+            slot.join(timeout=10)
+        self._idle.pause()

@@ -1,0 +1,207 @@
+"""The inside of the sandbox: carries out one task after another; knows no network, no node and no money.
+
+Every unit of work has a hash, so that somebody else can do one unit again and compare: a generated unit, a segment of a
+training, the weights of a trial.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neuromation.kernel.errors import Invalid
+from neuromation.kernel.hashing import merkle_root
+
+Json = dict[str, Any]
+Progress = Callable[[float, str], None]
+
+BENCHMARK_S = 0.6
+SHARD_FILE, DELTA_FILE, WEIGHTS_FILE = "shard.parquet", "delta.bin", "weights.safetensors"
+
+
+def handle(request: Json, inputs: Path, out: Path, progress: Progress) -> Json:
+    """Do one task: `request` holds its kind, its spec, and the names of its inputs in the folder `inputs`."""
+    work = {"generate": generate, "train": train, "trial": trial, "audit": audit, "benchmark": benchmark}.get(request["kind"])
+    if work is None:
+        raise Invalid(f"this node knows no work of kind {str(request['kind'])[:40]!r}", reason="bad-spec")
+    files = {name: inputs / file for name, file in request.get("inputs", {}).items()}
+    start, cpu = time.perf_counter(), time.process_time()
+    answer = work(request["spec"], files, out, progress)
+    metrics = {**answer.get("metrics", {}), "seconds": time.perf_counter() - start}
+    return {**answer, "metrics": metrics, "cpu_s": time.process_time() - cpu}
+
+
+def generate(spec: Json, files: dict[str, Path], out: Path, progress: Progress) -> Json:
+    """A shard of units; one leaf a unit."""
+    from neuromation.synthetic.formats.shard import encode_shard
+    from neuromation.synthetic.generator import unit_hash
+
+    generator, params = _generator(spec)
+    first, count = spec["first_unit"], spec["units"]
+    units = []
+    for done in range(count):
+        units.append(generator.unit(params, spec["seed"], first + done))
+        if done % 16 == 0:
+            progress(done / count, "")
+    (out / SHARD_FILE).write_bytes(encode_shard(units, generator=generator, params=params, seed=spec["seed"]))
+    return _committed([unit_hash(unit) for unit in units])
+
+
+def train(spec: Json, files: dict[str, Path], out: Path, progress: Progress) -> Json:
+    """The local steps of one replica in one round; one leaf a segment."""
+    from neuromation.learning.diloco import compress_delta, delta_of
+    from neuromation.learning.training import train_segments
+    from neuromation.learning.weights import weights_hash, weights_to_bytes
+
+    start = _weights(spec, files["start.safetensors"])
+    images, labels = _pictures(files)
+    done = train_segments(
+        spec["model"], spec["config"], spec["classes"], start, images, labels, segments=spec["segments"], **_recipe(spec)
+    )
+    for number, weights in enumerate(done.segments, 1):
+        (out / f"segment-{number}.safetensors").write_bytes(weights_to_bytes(weights))
+    (out / DELTA_FILE).write_bytes(compress_delta(delta_of(start, done.weights)))
+    losses = {"loss_first": done.metrics[0].loss_first, "loss_last": done.metrics[-1].loss_last}
+    return _committed([weights_hash(w) for w in done.segments], metrics=losses)
+
+
+def trial(spec: Json, files: dict[str, Path], out: Path, progress: Progress) -> Json:
+    """A small set with given parameters and a small training on it; leaves: the set's root, the weights."""
+    from neuromation.learning.trial import run_trial
+    from neuromation.learning.weights import weights_hash, weights_to_bytes
+    from neuromation.synthetic.generator import unit_hash
+
+    generator, params = _generator(spec)
+    units = []
+    for index in range(spec["units"]):
+        units.append(generator.unit(params, spec["seed"], index))
+        if index % 64 == 0:
+            progress(0.5 * index / spec["units"], "generating")
+    images = np.stack([unit.image for unit in units])
+    labels = np.array([unit.label for unit in units], np.int64)
+    progress(0.5, "training")
+    weights = run_trial(
+        spec["model"],
+        spec["config"],
+        spec["classes"],
+        images,
+        labels,
+        steps=spec["steps"],
+        batch_size=spec["batch_size"],
+        lr=spec["lr"],
+        seed=spec["train_seed"],
+    )
+    (out / WEIGHTS_FILE).write_bytes(weights_to_bytes(weights))
+    return _committed([merkle_root([unit_hash(u) for u in units]), weights_hash(weights)])
+
+
+def audit(spec: Json, files: dict[str, Path], out: Path, progress: Progress) -> Json:
+    """Some units of somebody else's task, done again."""
+    of, units = spec["of"], list(spec["units"])
+    again = {"generate": _generate_again, "train": _train_again, "trial": _trial_again}.get(of["kind"])
+    if again is None:
+        raise Invalid(f"this node cannot audit work of kind {str(of['kind'])[:40]!r}", reason="bad-spec")
+    return _committed(again(of["spec"], units, files, out, progress))
+
+
+def _generate_again(spec: Json, units: list[int], files: dict[str, Path], out: Path, progress: Progress) -> list[str]:
+    from neuromation.synthetic.generator import unit_hash
+
+    generator, params = _generator(spec)
+    return [unit_hash(generator.unit(params, spec["seed"], spec["first_unit"] + unit)) for unit in units]
+
+
+def _train_again(spec: Json, units: list[int], files: dict[str, Path], out: Path, progress: Progress) -> list[str]:
+    from neuromation.learning.training import replay_segment
+    from neuromation.learning.weights import weights_hash, weights_to_bytes
+
+    before = _weights(spec, files["from.safetensors"])
+    images, labels = _pictures(files)
+    weights = replay_segment(
+        spec["model"],
+        spec["config"],
+        spec["classes"],
+        before,
+        images,
+        labels,
+        segment=units[0],
+        segments=spec["segments"],
+        **_recipe(spec),
+    )
+    (out / f"unit-{units[0]}.safetensors").write_bytes(weights_to_bytes(weights))
+    return [weights_hash(weights)]
+
+
+def _trial_again(spec: Json, units: list[int], files: dict[str, Path], out: Path, progress: Progress) -> list[str]:
+    answer = trial(spec, files, out, progress)
+    (out / WEIGHTS_FILE).rename(out / "unit-1.safetensors")
+    return [answer["leaves"][unit] for unit in units]
+
+
+def benchmark(spec: Json, files: dict[str, Path], out: Path, progress: Progress) -> Json:
+    """The node's speed at both kinds of work in CU/s, by the reference work of each kind (docs/glossary.md: CU)."""
+    from neuromation.learning.trial import run_trial
+    from neuromation.learning.zoo import get_model
+    from neuromation.synthetic.generator import get_generator
+
+    generator, model = get_generator("digits"), get_model("digits-cnn")
+    params = generator.params_model()
+    units = [generator.unit(params, 0, i) for i in range(64)]  # warm: the first units build caches
+    made = 0
+    start = time.perf_counter()
+    while time.perf_counter() - start < BENCHMARK_S:
+        units.append(generator.unit(params, 0, 64 + made))
+        made += 1
+    render = made * generator.cu_per_unit / (time.perf_counter() - start)
+    images = np.stack([u.image for u in units])
+    labels = np.array([u.label for u in units], np.int64)
+    recipe: Json = {"batch_size": 64, "lr": 0.003, "seed": 0}
+    run_trial(model.name, {}, generator.classes, images, labels, steps=4, **recipe)
+    steps, start = 0, time.perf_counter()
+    while time.perf_counter() - start < BENCHMARK_S:
+        run_trial(model.name, {}, generator.classes, images, labels, steps=24, **recipe)
+        steps += 24
+    train_speed = steps * 64 * model.cu_per_sample / (time.perf_counter() - start)
+    return {"render_cu_per_s": render, "train_cu_per_s": train_speed}
+
+
+def _committed(leaves: list[str], *, metrics: Json | None = None) -> Json:
+    return {"leaves": leaves, "root": merkle_root(leaves), "metrics": metrics or {}}
+
+
+def _generator(spec: Json) -> tuple[Any, Any]:
+    from neuromation.synthetic.generator import get_generator, parse_params
+
+    generator = get_generator(spec["generator"], spec["version"])
+    return generator, parse_params(generator, spec["params"])
+
+
+def _recipe(spec: Json) -> Json:
+    return {key: spec[key] for key in ("steps", "batch_size", "lr", "lr_end", "seed")}
+
+
+def _weights(spec: Json, path: Path) -> Any:
+    from neuromation.learning.weights import weights_from_bytes
+    from neuromation.learning.zoo import initial_weights
+
+    return weights_from_bytes(path.read_bytes(), initial_weights(spec["model"], spec["config"], spec["classes"], 0))
+
+
+def _pictures(files: dict[str, Path]) -> tuple[Any, Any]:
+    """The pictures and labels of a task's shards, in the order of their names."""
+    from neuromation.synthetic.formats.labelled import from_shard
+    from neuromation.synthetic.formats.shard import decode_shard
+
+    names = sorted((n for n in files if n.startswith("data-")), key=lambda n: int(n[5:].split(".")[0]))
+    parts = [from_shard(decode_shard(files[name].read_bytes())) for name in names]
+    return np.concatenate([p.images for p in parts]), np.concatenate([p.labels for p in parts])
+
+
+if __name__ == "__main__":
+    from neuromation.agent.sandbox.child import serve
+
+    serve(handle)

@@ -1,0 +1,143 @@
+"""One slot of a node: takes leased tasks from a queue, runs each in the sandbox, uploads, commits."""
+
+from __future__ import annotations
+
+import queue
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from neuromation.agent.bench import RUNNER
+from neuromation.agent.sandbox import SandboxLimits, Session, TaskFailure
+from neuromation.client import NodeClient
+from neuromation.client import schemas as wire
+from neuromation.kernel.errors import NeuromationError
+
+Tell = Callable[[str, dict[str, Any]], None]
+
+TASK_MAX_S = 3600.0
+INPUTS_MAX_BYTES = 4 * 2**30  # a slot's cache of inputs is emptied beyond this
+_REASONS = {
+    "out-of-memory": "out-of-memory",
+    "task-timed-out": "task-timed-out",
+    "training-diverged": "training-diverged",
+    "bad-spec": "bad-spec",
+}
+
+
+class Slot(threading.Thread):
+    """A thread with at most one sandbox, which lives as long as its tasks come from one job.
+
+    Tasks of two jobs never share a sandbox: one customer's code and inputs are not another's to see.
+    """
+
+    def __init__(
+        self, client: NodeClient, tasks: queue.Queue[wire.TaskLease | None], *, cpu_share: float, unsafe: bool, tell: Tell
+    ) -> None:
+        super().__init__(daemon=True, name="slot")
+        self.current: wire.TaskLease | None = None
+        self._client = client
+        self._tasks = tasks
+        self._share = cpu_share
+        self._unsafe = unsafe
+        self._tell = tell
+        self._session: Session | None = None
+        self._job = ""
+        self._inputs = Path(tempfile.mkdtemp(prefix="neuromation-in-"))
+        self.dropped: set[str] = set()  # tasks that the platform took back: not worth starting
+
+    def run(self) -> None:
+        """Work until a None comes out of the queue."""
+        try:
+            while (task := self._tasks.get()) is not None:
+                if task.id not in self.dropped:
+                    self.current = task
+                    self._do(task)
+                    self.current = None
+                if self._tasks.empty():
+                    self._close()
+        finally:
+            self._close()
+            shutil.rmtree(self._inputs, ignore_errors=True)
+
+    def cancel(self) -> None:
+        """Stop what runs now; the platform no longer wants it."""
+        session = self._session
+        if session is not None:
+            session.cancel()
+
+    def _do(self, task: wire.TaskLease) -> None:
+        start = time.monotonic()
+        try:
+            commit = self._work(task)
+            answer = self._client.commit([commit])
+            refused = answer.refused.get(task.id)
+            self._tell("refused" if refused else "committed", {"task": task.id, "kind": task.kind, "why": refused or "", "seconds": time.monotonic() - start})
+        except TaskFailure as error:
+            self._give_back(task, _REASONS.get(error.reason, "task-crashed"), error.message)
+        except NeuromationError as error:
+            # The platform could not be asked, or no longer wants the task: its lease ends by itself.
+            self._tell("lost", {"task": task.id, "why": error.message})
+        self._rest(time.monotonic() - start)
+
+    def _work(self, task: wire.TaskLease) -> wire.Commit:
+        files = {name: self._fetched(task, name, info) for name, info in task.inputs.items()}
+        session = self._session_of(task.job)
+        request = {"kind": task.kind, "spec": task.spec, "inputs": files}
+        response = session.run(request, timeout_s=TASK_MAX_S)
+        outputs = {name: self._client.upload_output(task.id, data) for name, data in response.outputs.items()}
+        result = response.result
+        return wire.Commit(
+            task=task.id,
+            attempt=task.attempt,
+            root=result["root"],
+            leaves=result["leaves"],
+            outputs=outputs,
+            metrics={k: float(v) for k, v in result["metrics"].items()},
+            cpu_s=float(result["cpu_s"]),
+        )
+
+    def _session_of(self, job: str) -> Session:
+        if self._session is None or not self._session.alive or self._job != job:
+            self._close()
+            self._session = Session.start(RUNNER, self._inputs, SandboxLimits(), unsafe=self._unsafe)
+            self._job = job
+        return self._session
+
+    def _fetched(self, task: wire.TaskLease, name: str, info: wire.InputInfo) -> str:
+        """The file of an input in this job's folder, named by its hash; downloaded once."""
+        if self._job != task.job:
+            self._close()
+            self._job = task.job
+        path = self._inputs / info.sha256
+        if not path.exists():
+            data = self._client.download_input(task.id, name, info)
+            temporary = path.with_suffix(".part")
+            temporary.write_bytes(data)
+            temporary.rename(path)
+            path.chmod(0o644)
+        return info.sha256
+
+    def _close(self) -> None:
+        """End the sandbox and forget the job's inputs."""
+        session, self._session, self._job = self._session, None, ""
+        if session is not None:
+            session.close()
+        for file in self._inputs.glob("*"):
+            file.unlink(missing_ok=True)
+
+    def _give_back(self, task: wire.TaskLease, reason: Any, message: str) -> None:
+        self._tell("failed", {"task": task.id, "kind": task.kind, "why": f"{reason}: {message}"})
+        try:
+            self._client.fail(wire.TaskFailure(task=task.id, attempt=task.attempt, reason=reason, message=message[:2000]))
+        except NeuromationError as error:
+            self._tell("lost", {"task": task.id, "why": error.message})
+
+    def _rest(self, worked_s: float) -> None:
+        """Honour the owner's limit on processor share: rest in proportion to the work."""
+        if self._share < 1:
+            time.sleep(worked_s * (1 / self._share - 1))

@@ -1,0 +1,115 @@
+"""`neuromation synth`: the generators and the data-set formats on this machine alone."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from neuromation.cli.commands import ParamOption, command, group, needing, values_of
+from neuromation.cli.generators import GeneratorArgument, installed
+from neuromation.cli.output import Output
+
+if TYPE_CHECKING:
+    from neuromation.synthetic import Manifest
+
+app = group("Generate and export data offline, without any platform.")
+
+Format = Literal["parquet", "imagefolder", "jsonl", "coco"]
+FormatOption = Annotated[
+    Format, typer.Option("--format", "-f", help="parquet loads in Hugging Face `datasets` and DuckDB.")
+]
+UnitsOption = Annotated[int, typer.Option("--units", "-n", min=1, help="How many samples.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="The same seed gives the same data.")]
+
+
+@command(app, "generate", example="neuromation synth generate digits -n 2000 --seed 1 --out digits --param noise=0.5")
+def generate(
+    out: Output,
+    *,
+    generator: GeneratorArgument,
+    units: UnitsOption,
+    folder: Annotated[
+        Path, typer.Option("--out", "-o", help="A new folder, or that of an interrupted run, which goes on.")
+    ],
+    seed: SeedOption = 0,
+    param: ParamOption = None,
+    workers: Annotated[
+        int, typer.Option(min=0, max=256, help="Processes; 0: one a processor. The data are the same.")
+    ] = 0,
+    shard_units: Annotated[int, typer.Option(min=1, help="Samples a file; only for parquet.")] = 1000,
+    format: FormatOption = "parquet",
+) -> None:
+    """Generate a labelled data set into a folder: files, manifest with Merkle root, Croissant, card."""
+    start = time.monotonic()
+    processes = workers or len(os.sched_getaffinity(0))
+
+    def make(where: Path) -> Manifest:
+        return _generate(
+            out,
+            generator=generator,
+            units=units,
+            seed=seed,
+            values=values_of(param),
+            workers=processes,
+            shard_units=shard_units,
+            folder=where,
+        )
+
+    with needing("synthetic"):
+        if format == "parquet":
+            manifest = make(folder)
+        else:
+            from neuromation.synthetic import export_dataset
+
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".synth-", dir=folder.parent) as scratch:
+                manifest = make(Path(scratch))
+                export_dataset(Path(scratch), format, folder)
+    took_s = time.monotonic() - start
+    value = {
+        "folder": folder.resolve(),
+        "format": format,
+        "generator": manifest.generator,
+        "version": manifest.version,
+        "params": manifest.params,
+        "seed": manifest.seed,
+        "units": manifest.units,
+        "merkle_root": manifest.merkle_root,
+        "seconds": round(took_s, 3),
+        "units_per_s": round(manifest.units / took_s, 1),
+    }
+    names = ("folder", "units", "merkle_root", "units_per_s")
+    out.result(value, lambda: out.facts([(name.replace("_", " "), value[name]) for name in names]))
+
+
+def _generate(
+    out: Output,
+    *,
+    generator: str,
+    units: int,
+    seed: int,
+    values: dict[str, Any],
+    workers: int,
+    shard_units: int,
+    folder: Path,
+) -> Manifest:
+    from neuromation.synthetic import generate_dataset, parse_params
+
+    found = installed(generator)
+    params = parse_params(found, values)
+    with out.bar(f"{units:,} units of {generator}", units, "units") as update:
+        return generate_dataset(
+            found,
+            params,
+            seed=seed,
+            units=units,
+            out=folder,
+            shard_units=shard_units,
+            workers=workers,
+            on_progress=lambda done, _: update(done),
+        )

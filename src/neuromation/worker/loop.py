@@ -1,0 +1,65 @@
+"""The worker's loop: take due steps as long as there are some, sweep now and then, ring the doorbell for who waits."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+
+import structlog
+from sqlalchemy.exc import OperationalError
+
+from neuromation.jobs import service as jobs
+from neuromation.workflows.driving import drive, sweep
+from neuromation.workflows.world import World
+
+log = structlog.get_logger()
+
+SWEEP_S = 1.0
+RING_MIN_S = 0.05  # at most 20 rings a second: a NOTIFY takes a lock on the whole database
+
+
+class Worker:
+    """One loop in one process; more processes may run beside it, for steps are claimed with SKIP LOCKED."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._stop = threading.Event()
+        self._swept = self._rang = 0.0
+
+    def stop(self) -> None:
+        """Finish the present step and return from `run`."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Work until stopped. A database that goes away is waited for."""
+        while not self._stop.is_set():
+            try:
+                busy = self.turn()
+            except OperationalError as error:
+                log.warning("the database does not answer; trying again", error=str(error)[:200])
+                busy = False
+                self._stop.wait(1.0)
+            if not busy:
+                self._stop.wait(self._world.policy.tick_s)
+
+    def turn(self) -> bool:
+        """One step and what is due beside it; whether there was a step."""
+        busy = drive(self._world)
+        now = time.monotonic()
+        if now - self._swept >= SWEEP_S:
+            sweep(self._world)
+            self._swept = now
+        if busy and now - self._rang >= RING_MIN_S:
+            with self._world.transaction() as conn:
+                jobs.ring(conn)
+            self._rang = now
+        return busy
+
+
+def run(world: World) -> None:
+    """Run a worker in this process until SIGTERM or SIGINT."""
+    worker = Worker(world)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: worker.stop())
+    worker.run()

@@ -1,0 +1,218 @@
+"""The loop: errors on a small real validation set re-tune a generator's parameters, trial by trial.
+
+A node makes a small set with proposed parameters and trains a small model on it; the platform measures that model on the
+real split, which no node ever sees, and proposes the next parameters.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from neuromation.catalog import service as catalog
+from neuromation.catalog.model import Viewer
+from neuromation.client import schemas as wire
+from neuromation.jobs import service as jobs
+from neuromation.jobs.model import BreakReason, Job, NewTask, Task, TaskKind, TaskState
+from neuromation.kernel.errors import Invalid
+from neuromation.learning import evaluation
+from neuromation.learning.adaptation import Parameter, Trial, Tuner, best
+from neuromation.learning.errors import ClassesMismatch
+from neuromation.learning.weights import weights_from_bytes, weights_hash
+from neuromation.learning.zoo import get_model, initial_weights
+from neuromation.synthetic.generator import get_generator, parse_params, search_space
+from neuromation.workflows import publishing
+from neuromation.workflows.order_dataset import committed_output
+from neuromation.workflows.plans import AuditOrder, Json, Plan, Rejected, order_of
+from neuromation.workflows.train_model import weights_agree
+from neuromation.workflows.world import World
+
+MICRO = 1_000_000
+FINALISTS = 3  # the best parameter sets are tried a second time: one lucky trial must not decide
+WEIGHTS = "weights.safetensors"
+
+
+class AdaptationWork:
+    """Trials in waves of `parallel`; the last wave tries the finalists again with other seeds."""
+
+    def plan(self, world: World, conn: sa.Connection, customer: str, order: wire.AdaptationOrder) -> Plan:
+        """One trial task each. Raises what wrong names, splits, classes and parameters raise."""
+        generator = get_generator(order.generator)
+        params = parse_params(generator, order.params).model_dump(mode="json")
+        real = catalog.get_version(conn, order.real, Viewer(customer), kind="dataset")
+        publishing.check_split(real, order.split)
+        if publishing.classes_of(real) != list(generator.classes):
+            raise ClassesMismatch(
+                f"the real set {order.real} has the classes {publishing.classes_of(real)} and the generator makes {generator.classes}; "
+                "they must be the same, in the same order"
+            )
+        model = get_model(order.model)
+        config = model.check_config(order.config).model_dump(mode="json")
+        item = catalog.get_item(conn, order.generator, Viewer(customer), kind="generator")
+        cu = order.units * generator.cu_per_unit + order.steps * order.batch_size * model.cu_per_sample
+        return Plan(
+            work="train",
+            tasks=order.trials,
+            cu_per_task=max(1, round(cu * MICRO)),
+            pool_min=min(2, order.parallel, order.trials),
+            royalty_micro=(item.price * (order.units * order.trials)).micro,
+            vendor=item.owner,
+            facts={
+                "generator": generator.name,
+                "version": generator.version,
+                "params": params,
+                "classes": list(generator.classes),
+                "config": config,
+                "real": real.id,
+            },
+        )
+
+    def next_tasks(self, world: World, conn: sa.Connection, job: Job, plan: Plan) -> tuple[Plan, list[NewTask]]:
+        """Measure the wave that is done, then propose the next."""
+        order: wire.AdaptationOrder = order_of(job)
+        trials: list[dict[str, Any]] = list(plan.memory.get("trials", []))
+        if trials:
+            trials = self._measured(world, conn, job, order, plan, trials)
+        proposals = _propose(order, plan, trials)
+        wave = plan.memory.get("round", -1) + 1
+        plan = plan.remembering(trials=[*trials, *proposals], round=wave)
+        return plan, [_task(order, plan, proposal) for proposal in proposals]
+
+    def _measured(
+        self,
+        world: World,
+        conn: sa.Connection,
+        job: Job,
+        order: wire.AdaptationOrder,
+        plan: Plan,
+        trials: list[dict[str, Any]],
+    ) -> list[dict[str, Any]]:
+        """Fill in the accuracy of every trial whose weights have come."""
+        images, labels = publishing.arrays_of(
+            world, publishing.version_by_id(conn, plan.facts["real"]), split=order.split
+        )
+        done = []
+        for trial in trials:
+            if trial["accuracy"] is None:
+                task = jobs.tasks_of(
+                    conn, job.id, kind=TaskKind.TRIAL, round=trial["wave"], states=[TaskState.ACCEPTED]
+                )
+                mine = next(t for t in task if t.seq == trial["number"])
+                trial = {**trial, "accuracy": _accuracy(world, order, plan, mine, images, labels), "node": mine.node_id}
+                jobs.emit(
+                    conn,
+                    job.id,
+                    "trial",
+                    {k: trial[k] for k in ("number", "accuracy", "params", "final")},
+                    now=world.now(),
+                )
+            done.append(trial)
+        return done
+
+    def check(self, world: World, job: Job, task: Task) -> None:
+        """The weights must be weights of this network and hash to what was committed."""
+        assert task.commit is not None
+        spec = task.spec
+        try:
+            reference = initial_weights(spec["model"], spec["config"], spec["classes"], 0)
+            weights = weights_from_bytes(committed_output(world, task, WEIGHTS), reference)
+        except Invalid as error:
+            raise Rejected(BreakReason.WRONG_RESULT, f"the weights cannot be read: {error.message}") from error
+        leaves = task.commit["leaves"]
+        if len(leaves) != 2 or weights_hash(weights) != leaves[1]:
+            raise Rejected(BreakReason.WRONG_RESULT, "the weights do not hash to what was committed")
+
+    def audit_order(self, world: World, task: Task, units: list[int]) -> AuditOrder:
+        """The whole trial again: it is small, and its end depends on all of it."""
+        return AuditOrder(spec={"of": {"kind": task.kind.value, "spec": task.spec}}, inputs={}, cu=task.cu)
+
+    def agrees(self, world: World, task: Task, unit: int, audit: Task) -> bool:
+        """Weights trained on another kind of machine agree within a small relative distance."""
+        return weights_agree(world, task, WEIGHTS, audit, f"unit-{unit}.safetensors")
+
+    def deliver(self, world: World, conn: sa.Connection, job: Job, plan: Plan) -> Json:
+        """The parameters that are most credibly the best, and every trial."""
+        trials = plan.memory["trials"]
+        space = _space(plan)
+        winner = best(_heard(trials, space))
+        baseline = [t["accuracy"] for t in trials if t["params"] == trials[0]["params"]]
+        return {
+            "best_params": _full(plan, winner.params),
+            "best_accuracy": winner.value,
+            "baseline_accuracy": float(np.mean(baseline)),
+            "trials": [{k: t[k] for k in ("number", "params", "accuracy", "final")} for t in trials],
+            "split": order_of(job).split,
+        }
+
+
+def _space(plan: Plan) -> list[Parameter]:
+    """What may be tuned: the generator's numbers within their ranges, starting from the order's own values."""
+    generator = get_generator(plan.facts["generator"])
+    own = plan.facts["params"]
+    return [Parameter(t.name, t.low, t.high, float(own.get(t.name, t.default)), t.log) for t in search_space(generator)]
+
+
+def _heard(trials: list[dict[str, Any]], space: list[Parameter]) -> list[Trial]:
+    names = [p.name for p in space]
+    return [Trial(t["number"], {n: t["params"][n] for n in names}, t["accuracy"]) for t in trials]
+
+
+def _full(plan: Plan, tuned: Any) -> dict[str, Any]:
+    """All parameters: the order's own, with the tuned ones replaced."""
+    return {**plan.facts["params"], **{name: round(float(value), 6) for name, value in tuned.items()}}
+
+
+def _propose(order: wire.AdaptationOrder, plan: Plan, trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    left = order.trials - len(trials)
+    if left == 0:
+        return []
+    wave = plan.memory.get("round", -1) + 1
+    finalists = min(FINALISTS, max(0, order.trials - 2))
+    if left > finalists:
+        tuner = Tuner.replay(_space(plan), _heard(trials, _space(plan)), order.seed)
+        asked = [(t.params, False) for t in tuner.ask(min(order.parallel, left - finalists))]
+    else:
+        from neuromation.learning.adaptation import candidates
+
+        again = candidates(_heard(trials, _space(plan)), left)
+        asked = [(t.params, True) for t in again] + [(trials[0]["params"], True)] * (left - len(again))
+    return [
+        {
+            "number": len(trials) + i,
+            "wave": wave,
+            "params": dict(params),
+            "accuracy": None,
+            "final": final,
+            "node": None,
+        }
+        for i, (params, final) in enumerate(asked)
+    ]
+
+
+def _task(order: wire.AdaptationOrder, plan: Plan, trial: dict[str, Any]) -> NewTask:
+    """A trial as a task: its own seed for data and training, so that a second try of the same parameters is a new draw."""
+    spec = {
+        "generator": plan.facts["generator"],
+        "version": plan.facts["version"],
+        "params": _full(plan, trial["params"]),
+        "seed": (order.seed + 7_919 * (trial["number"] + 1)) % 2**62,
+        "units": order.units,
+        "model": order.model,
+        "config": plan.facts["config"],
+        "classes": plan.facts["classes"],
+        "steps": order.steps,
+        "batch_size": order.batch_size,
+        "lr": order.learning_rate,
+        "train_seed": (order.seed + trial["number"]) % 2**62,
+    }
+    return NewTask(kind=TaskKind.TRIAL, round=trial["wave"], seq=trial["number"], spec=spec, cu=plan.cu_per_task)
+
+
+def _accuracy(world: World, order: wire.AdaptationOrder, plan: Plan, task: Task, images: Any, labels: Any) -> float:
+    config, classes = plan.facts["config"], plan.facts["classes"]
+    reference = initial_weights(order.model, config, classes, 0)
+    weights = weights_from_bytes(committed_output(world, task, WEIGHTS), reference)
+    scores = evaluation.predictor_torch(weights, order.model, config, classes)(images)
+    return float(np.mean(scores.argmax(axis=1) == labels))

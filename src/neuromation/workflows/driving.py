@@ -1,0 +1,197 @@
+"""Drives jobs from funded to settled, one small transaction a step; any step may be the last before a crash."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+import structlog
+
+from neuromation.jobs import service as jobs
+from neuromation.jobs.model import Job, JobState, TaskKind, TaskState
+from neuromation.kernel.failpoints import failpoint
+from neuromation.ledger import service as ledger
+from neuromation.market import service as market
+from neuromation.market.model import Infeasible
+from neuromation.workflows import settlement
+from neuromation.workflows.kinds import work_of
+from neuromation.workflows.plans import Plan, Work
+from neuromation.workflows.pool import buy_missing, close_auction, is_due, open_auction, seconds_left
+from neuromation.workflows.verification import verify
+from neuromation.workflows.world import World
+
+log = structlog.get_logger()
+
+LOOK_S = 1.0  # how often a running job is looked at when nobody wakes it
+BUSY_S = 0.05
+FAILURES_MAX = 8  # of one step in a row; then the job ends, what was done is paid, the rest flows back
+UNFINISHED = (TaskState.PENDING, TaskState.LEASED, TaskState.COMMITTED)
+
+
+def drive(world: World) -> bool:
+    """Take the next step of the job that has waited longest; False when none is due."""
+    with world.transaction() as conn:
+        now = world.now()
+        job = jobs.claim_due_job(conn, now=now)
+        if job is None:
+            return False
+        try:
+            with conn.begin_nested():
+                step(world, conn, job, now=now)
+        except Exception:  # the outermost loop of a job: a broken step is tried again, then the job is ended fairly
+            log.exception("a step broke", job=job.id, state=job.state.value)
+            if jobs.postpone(conn, job.id, now=now) >= FAILURES_MAX:
+                give_up(world, conn, job, "the platform could not finish it", now=now)
+        failpoint(f"{job.kind.value}.{job.state.value}.before-commit")
+    failpoint(f"{job.kind.value}.{job.state.value}.after-commit")
+    return True
+
+
+def step(world: World, conn: sa.Connection, job: Job, *, now: datetime) -> None:
+    """Do what the job's state asks for, and say when to look again."""
+    plan = Plan.from_json(job.plan)
+    work = work_of(job.kind)
+    if job.state is JobState.FUNDED:
+        _begin(world, conn, job, plan, now=now)
+    elif job.state is JobState.BIDDING:
+        _bidding(world, conn, job, plan, work, now=now)
+    elif job.state is JobState.RUNNING:
+        _running(world, conn, job, plan, work, now=now)
+    elif job.state is JobState.VERIFYING:
+        jobs.advance(conn, job.id, [JobState.VERIFYING], JobState.DELIVERING, now=now)
+        jobs.schedule(conn, job.id, now)
+    elif job.state is JobState.DELIVERING:
+        result = work.deliver(world, conn, job, plan)
+        settlement.settle(world, conn, job, plan, to_state=JobState.SETTLED, result=result, reason="", now=now)
+
+
+def _begin(world: World, conn: sa.Connection, job: Job, plan: Plan, *, now: datetime) -> None:
+    if plan.work is None:
+        jobs.advance(conn, job.id, [JobState.FUNDED], JobState.RUNNING, now=now)
+        jobs.schedule(conn, job.id, now)
+        return
+    plan = open_auction(world, conn, job, plan, tasks=plan.tasks, now=now)
+    _keep(conn, job, plan, now + timedelta(seconds=BUSY_S))
+    jobs.advance(conn, job.id, [JobState.FUNDED], JobState.BIDDING, now=now)
+
+
+def _bidding(world: World, conn: sa.Connection, job: Job, plan: Plan, work: Work, *, now: datetime) -> None:
+    if not is_due(world, conn, market.auction_of(conn, plan.memory["auction"]), now=now):
+        jobs.schedule(conn, job.id, now + timedelta(seconds=0.2))
+        return
+    plan, result = close_auction(world, conn, job, plan, now=now)
+    if isinstance(result, Infeasible):
+        settlement.refund(
+            conn, job, reason=f"no feasible pool: {result.message}"[:500], to_state=JobState.REFUNDED, now=now
+        )
+        return
+    settlement.fund_escrow(conn, job, now=now)
+    plan, tasks = work.next_tasks(world, conn, job, plan)
+    jobs.enqueue(conn, job.id, tasks, now=now)
+    _keep(conn, job, plan, now + timedelta(seconds=LOOK_S))
+    jobs.advance(conn, job.id, [JobState.BIDDING], JobState.RUNNING, now=now)
+
+
+def _running(world: World, conn: sa.Connection, job: Job, plan: Plan, work: Work, *, now: datetime) -> None:
+    moved = verify(world, conn, job, plan, work, now=now)
+    counts = _work_counts(conn, job)
+    stopping = plan.memory.get("stop")
+    if not stopping and plan.work is not None:
+        if seconds_left(job, now) <= 1:
+            stopping = "the deadline passed"
+        elif counts[TaskState.FAILED]:
+            stopping = "a task failed on every node that tried it"
+        if stopping:
+            jobs.stop_leasing(conn, job.id, now=now)
+            plan = plan.remembering(stop=stopping)
+            counts = _work_counts(conn, job)
+        else:
+            plan = buy_missing(world, conn, job, plan, now=now)
+    if any(counts[state] for state in UNFINISHED) and not (stopping and _overdue(job, now)):
+        _progress(conn, job, plan, counts, now=now)
+        _keep(conn, job, plan, now + timedelta(seconds=BUSY_S if moved else LOOK_S))
+        return
+    if stopping:
+        give_up(world, conn, job, stopping, now=now)
+        return
+    plan, tasks = work.next_tasks(world, conn, job, plan)
+    jobs.enqueue(conn, job.id, tasks, now=now)
+    _progress(conn, job, plan, counts, now=now)
+    _keep(conn, job, plan, now + timedelta(seconds=LOOK_S if tasks else 0))
+    if not tasks:
+        jobs.advance(conn, job.id, [JobState.RUNNING], JobState.VERIFYING, now=now)
+
+
+def _overdue(job: Job, now: datetime) -> bool:
+    """A minute past its deadline a job no longer waits for leases and audits to come home."""
+    return now > job.created_at + timedelta(seconds=job.spec["deadline_s"] + 60)
+
+
+def _work_counts(conn: sa.Connection, job: Job) -> dict[TaskState, int]:
+    """Tasks by state, audits left out: those are somebody else's tasks seen twice."""
+    counts = jobs.task_counts(conn, job.id)
+    audits = jobs.task_counts(conn, job.id, kind=TaskKind.AUDIT)
+    return {state: counts[state] - audits[state] for state in counts}
+
+
+def _progress(conn: sa.Connection, job: Job, plan: Plan, counts: dict[TaskState, int], *, now: datetime) -> None:
+    done = counts[TaskState.ACCEPTED] / max(1, plan.tasks)
+    picture = {"fraction": round(min(1.0, done), 4), "tasks": {state.value: n for state, n in counts.items() if n}}
+    if picture != job.progress:
+        jobs.set_progress(conn, job.id, picture)
+        jobs.emit(conn, job.id, "progress", picture, now=now)
+
+
+def _keep(conn: sa.Connection, job: Job, plan: Plan, at: datetime) -> None:
+    jobs.set_plan(conn, job.id, plan.to_json())
+    jobs.schedule(conn, job.id, at)
+
+
+def give_up(world: World, conn: sa.Connection, job: Job, reason: str, *, now: datetime) -> None:
+    """End a job that cannot be finished: accepted work is paid, the rest flows back."""
+    plan = Plan.from_json(jobs.get_job(conn, job.id).plan)
+    if job.state in (JobState.FUNDED, JobState.BIDDING):
+        settlement.refund(conn, job, reason=reason, to_state=JobState.REFUNDED, now=now)
+        return
+    final = JobState.REFUNDED if job.state is JobState.DELIVERING else JobState.CANCELLED
+    settlement.settle(world, conn, job, plan, to_state=final, result={}, reason=reason, now=now)
+
+
+def sweep(world: World) -> None:
+    """What time alone brings about: expired leases and holds, nodes gone silent, the seal over the ledger's log."""
+    with world.transaction() as conn:
+        now = world.now()
+        jobs.wake(conn, {t.job_id for t in jobs.expire_leases(conn, now=now)}, now=now)
+        for silent in _silent(world, conn, now=now):
+            release_node(conn, silent, now=now)
+    with world.transaction() as conn:
+        ledger.expire_holds(conn, now=world.now(), limit=100)
+        ledger.seal(conn, now=world.now(), limit=1000)
+
+
+def _silent(world: World, conn: sa.Connection, *, now: datetime) -> list[str]:
+    from neuromation.nodes import service as nodes
+    from neuromation.nodes.model import NodeState
+
+    policy = world.policy
+    gone = nodes.mark_silent(
+        conn, now=now, interval_s=policy.node_silent_s, missed_max=1, dead_after_s=policy.node_dead_s
+    )
+    return [s.node_id for s in gone if s.state is NodeState.DEAD]
+
+
+def release_node(conn: sa.Connection, node_id: str, *, now: datetime) -> None:
+    """A node is gone: its leases end and what it was awarded is bought again. What it committed stays."""
+    from neuromation.jobs.model import BreakReason
+
+    affected = {quota.job_id for quota in jobs.quotas_of_node(conn, node_id)}
+    for job_id in sorted(affected):
+        jobs.release_quota(conn, job_id, node_id, reason=BreakReason.NODE_LOST, now=now)
+        jobs.emit(
+            conn,
+            job_id,
+            "warning",
+            {"node": node_id, "message": "the node went silent; its tasks go to others"},
+            now=now,
+        )
+    jobs.wake(conn, affected, now=now)

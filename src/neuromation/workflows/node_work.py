@@ -1,0 +1,273 @@
+"""A machine's day: join, be measured, stake, ask for work, bid, fetch inputs, commit results, be told what is no longer its."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from neuromation.accounts import service as accounts
+from neuromation.accounts.model import Principal
+from neuromation.client import schemas as wire
+from neuromation.jobs import service as jobs
+from neuromation.jobs.errors import StaleLease
+from neuromation.jobs.model import BreakReason, Commit, CommitStatus, Task, TaskKind
+from neuromation.kernel.errors import Conflict, Invalid, NotFound
+from neuromation.kernel.failpoints import failpoint
+from neuromation.kernel.hashing import merkle_root
+from neuromation.kernel.ids import new_id
+from neuromation.kernel.money import ZERO, Ntk
+from neuromation.ledger import service as ledger
+from neuromation.ledger.model import Transfer
+from neuromation.market import service as market
+from neuromation.market.model import MICRO_PER_CU, Auction
+from neuromation.nodes import service as nodes
+from neuromation.nodes.model import Hardware, Isolation, NodeState, WorkKind
+from neuromation.storage import service as storage
+from neuromation.workflows.errors import TooLittleStake
+from neuromation.workflows.pool import capabilities, stake_of
+from neuromation.workflows.reads import node_view
+from neuromation.workflows.world import World
+
+MICRO = 1_000_000
+WORK_OF_TASK = {TaskKind.GENERATE: WorkKind.RENDER, TaskKind.TRAIN: WorkKind.TRAIN, TaskKind.TRIAL: WorkKind.TRAIN}
+_REASONS = {
+    "out-of-memory": BreakReason.OUT_OF_MEMORY,
+    "task-crashed": BreakReason.TASK_ERROR,
+    "task-timed-out": BreakReason.TIMED_OUT,
+    "input-missing": BreakReason.INPUT_UNAVAILABLE,
+    "bad-spec": BreakReason.UNSUPPORTED,
+    "training-diverged": BreakReason.TASK_ERROR,
+    "shutdown": BreakReason.SHUTDOWN,
+}
+
+
+def join(world: World, conn: sa.Connection, principal: Principal, body: wire.NodeJoin) -> wire.Joined:
+    """Register a machine, or the same one again; its new key ends the old one's life."""
+    now = world.now()
+    facts = body.hardware
+    hardware = Hardware(
+        cores=facts.cores,
+        slots=body.slots,
+        memory_gib=facts.memory_gib,
+        disk_gib=facts.disk_gib,
+        gpu=facts.gpu,
+        isolation=Isolation(facts.isolation),
+    )
+    node = nodes.join(
+        conn, owner=principal.account_id, name=body.name, hardware=hardware, version=facts.agent_version, now=now
+    )
+    nodes.set_floors(conn, node.id, render=Ntk.parse(body.floor_render), train=Ntk.parse(body.floor_train))
+    ledger.open_account(conn, f"stake:{node.id}", now=now)
+    accounts.revoke_tokens(conn, principal.account_id, kind="node", subject=node.id, now=now)
+    key = accounts.create_token(
+        conn,
+        principal.account_id,
+        name=f"node {body.name}",
+        kind="node",
+        subject=node.id,
+        ttl_s=None,
+        secret=world.secret,
+        now=now,
+    )
+    return wire.Joined(node=node_view(conn, nodes.get(conn, node.id), now=now), token=key.text)
+
+
+def stake(world: World, conn: sa.Connection, principal: Principal, node_id: str, body: wire.NewStake) -> wire.NodeInfo:
+    """Raise a node's stake to an amount, from its owner's balance. Raises InsufficientFunds, TooLittleStake."""
+    now = world.now()
+    node = nodes.get(conn, node_id, owner=principal.account_id)
+    if node.state is NodeState.BANNED:
+        raise Conflict(f"node {node_id} is banned ({node.reason}); it takes no stake", reason="node-banned")
+    wanted, present = Ntk.parse(body.amount), stake_of(conn, node_id)
+    if wanted < present:
+        raise TooLittleStake(
+            f"node {node_id} has {present} NTK at stake; a stake can be raised, not lowered to {wanted} NTK"
+        )
+    if wanted > present:
+        key = new_id("xfr", now)
+        more = Transfer(
+            key=key,
+            debit=f"user:{node.owner}",
+            credit=f"stake:{node_id}",
+            amount=wanted - present,
+            kind="stake",
+            ref=node_id,
+        )
+        ledger.transfer(conn, [more], now=now)
+    return node_view(conn, node, now=now)
+
+
+def report_benchmark(world: World, conn: sa.Connection, node_id: str, body: wire.Benchmark) -> wire.NodeInfo:
+    """Take a node's measured speeds."""
+    now = world.now()
+    node = nodes.report_benchmark(
+        conn,
+        node_id,
+        render_cu_per_s=round(body.render_cu_per_s * MICRO),
+        train_cu_per_s=round(body.train_cu_per_s * MICRO),
+        now=now,
+    )
+    return node_view(conn, node, now=now)
+
+
+def poll(world: World, node_id: str, body: wire.Poll) -> wire.PollAnswer:
+    """A heartbeat that brings auctions to bid in, leases, and news of tasks that are no longer the node's."""
+    with world.transaction() as conn:
+        now = world.now()
+        state = nodes.heartbeat(conn, [node_id], now=now).get(node_id, NodeState.BANNED)
+        kept = (
+            jobs.extend_leases(conn, node_id, body.running, lease_s=world.policy.lease_s, now=now)
+            if body.running
+            else []
+        )
+        cancelled = sorted(set(body.running) - set(kept))
+        if state is not NodeState.ELIGIBLE or stake_of(conn, node_id) < world.policy.stake_min:
+            return wire.PollAnswer(state=state.value, auctions=[], leases=[], cancelled=cancelled)
+        leases = _lease(world, conn, node_id, body, now) if body.free_slots and body.tasks_max else []
+        notices = [_notice(a) for kind in ("render", "train") for a in _auctions(world, conn, node_id, kind, now)]
+    return wire.PollAnswer(state=state.value, auctions=notices, leases=leases, cancelled=cancelled)
+
+
+def _lease(world: World, conn: sa.Connection, node_id: str, body: wire.Poll, now: datetime) -> list[wire.TaskLease]:
+    node = nodes.get(conn, node_id)
+    tasks = jobs.lease(
+        conn,
+        node_id,
+        owner=node.owner,
+        limit=body.tasks_max,
+        lease_s=world.policy.lease_s,
+        memory_gib=node.hardware.memory_gib,
+        now=now,
+    )
+    return [_lease_view(world, task) for task in tasks]
+
+
+def _lease_view(world: World, task: Task) -> wire.TaskLease:
+    return wire.TaskLease.model_validate(
+        {
+            "id": task.id,
+            "job": task.job_id,
+            "kind": task.kind.value,
+            "attempt": task.attempt,
+            "spec": task.spec,
+            "inputs": task.inputs,
+            "cu": task.cu / MICRO_PER_CU,
+            "lease_s": world.policy.lease_s,
+        }
+    )
+
+
+def _auctions(world: World, conn: sa.Connection, node_id: str, kind: str, now: datetime) -> list[Auction]:
+    mine = [c for c in capabilities(world, conn, kind, now=now, node_id=node_id)]  # type: ignore[arg-type]
+    return market.open_auctions_for(conn, mine[0], now) if mine else []
+
+
+def _notice(auction: Auction) -> wire.AuctionNotice:
+    request = auction.request
+    return wire.AuctionNotice(
+        id=auction.id,
+        kind=request.kind,
+        tasks=request.tasks,
+        cu_per_task=request.cu_per_task / MICRO_PER_CU,
+        deadline_s=request.deadline_s,
+        memory_gib=request.memory_gib,
+        closes=auction.closes_at,
+        reserve_per_cu=str(request.reserve_per_cu),
+    )
+
+
+def bid(world: World, conn: sa.Connection, node_id: str, body: wire.NewBid) -> wire.NewBid:
+    """A sealed bid, never below the node's own floor. Raises AuctionClosed, BelowFloor."""
+    now = world.now()
+    node = nodes.get(conn, node_id)
+    auction = market.auction_of(conn, body.auction)
+    floor = node.floor_render if auction.request.kind == "render" else node.floor_train
+    market.place_bid(
+        conn,
+        body.auction,
+        node_id=node_id,
+        owner_id=node.owner,
+        price_per_cu=Ntk.parse(body.price_per_cu),
+        capacity_tasks=min(body.capacity_tasks, auction.request.tasks),
+        floor_per_cu=floor or ZERO,
+        now=now,
+    )
+    return body
+
+
+def input_of(conn: sa.Connection, node_id: str, task_id: str, name: str) -> wire.InputInfo:
+    """Where an input of a task is, for the node that has leased the task. Raises NotFound."""
+    task = _leased(conn, node_id, task_id)
+    if name not in task.inputs:
+        raise NotFound(f"task {task_id} has no input {name[:60]!r}; it has {', '.join(sorted(task.inputs)) or 'none'}")
+    return wire.InputInfo.model_validate(task.inputs[name])
+
+
+def check_lease(world: World, node_id: str, task_id: str) -> None:
+    """Let only the node that works on a task upload for it. Raises StaleLease, NoSuchTask."""
+    with world.transaction() as conn:
+        _leased(conn, node_id, task_id)
+
+
+def _leased(conn: sa.Connection, node_id: str, task_id: str) -> Task:
+    task = jobs.get_task(conn, task_id)
+    if task.node_id != node_id:
+        raise StaleLease(task_id, task.attempt)
+    return task
+
+
+def commit(world: World, conn: sa.Connection, node_id: str, commits: list[wire.Commit]) -> wire.Committed:
+    """Take what a node made; one bad commit does not void the others."""
+    now = world.now()
+    refused: dict[str, str] = {}
+    good: list[Commit] = []
+    for one in commits:
+        fault = _fault_of(conn, node_id, one)
+        if fault:
+            refused[one.task] = fault
+        else:
+            outputs = {name: ref.model_dump() for name, ref in one.outputs.items()}
+            good.append(Commit(one.task, one.attempt, one.root, list(one.leaves), outputs, dict(one.metrics)))
+    if len({c.task_id for c in good}) != len(good):
+        raise Invalid("a task appears twice among the commits; send each once")
+    accepted: list[str] = []
+    for outcome in jobs.commit_results(conn, node_id, good, now=now):
+        if outcome.status in (CommitStatus.COMMITTED, CommitStatus.REPEATED):
+            accepted.append(outcome.task_id)
+        else:
+            refused[outcome.task_id] = outcome.status.value
+    _learn_speeds(conn, node_id, accepted, now=now)
+    jobs.wake(conn, {jobs.get_task(conn, task_id).job_id for task_id in accepted}, now=now)
+    failpoint("node-commit.before-commit")
+    return wire.Committed(accepted=accepted, refused=refused)
+
+
+def _fault_of(conn: sa.Connection, node_id: str, one: wire.Commit) -> str:
+    """What is wrong with a commit on its face; empty when nothing is."""
+    if merkle_root(one.leaves) != one.root:
+        return "the root is not the Merkle root of the leaves"
+    missing = [name for name, ref in one.outputs.items() if not storage.may_read(conn, ref.sha256, owner=node_id)]
+    return f"upload {', '.join(missing)} first" if missing else ""
+
+
+def _learn_speeds(conn: sa.Connection, node_id: str, task_ids: list[str], *, now: datetime) -> None:
+    """Correct the node's benchmark by how long real tasks took from lease to commit, when it held one at a time."""
+    for task_id in task_ids:
+        task = jobs.get_task(conn, task_id)
+        work = WORK_OF_TASK.get(task.kind)
+        if work and task.leased_at and task.commit and task.commit["metrics"].get("seconds"):
+            took_s = (now - task.leased_at).total_seconds()
+            # A batch is leased at once and worked off one by one, so the node's own figure is believed up to that bound.
+            seconds = min(took_s, max(0.001, float(task.commit["metrics"]["seconds"])))
+            nodes.observe_speed(conn, node_id, work, cu=task.cu, seconds=seconds)
+
+
+def fail(world: World, conn: sa.Connection, node_id: str, body: wire.TaskFailure) -> None:
+    """A node gives a task back. Raises StaleLease."""
+    now = world.now()
+    task = jobs.get_task(conn, body.task)
+    jobs.fail(conn, node_id, body.task, body.attempt, reason=_REASONS[body.reason], now=now)
+    data = {"task": task.id, "node": node_id, "failed": body.reason, "message": body.message[:300].replace("\x00", "")}
+    jobs.emit(conn, task.job_id, "task", data, now=now)
+    jobs.wake(conn, [task.job_id], now=now)

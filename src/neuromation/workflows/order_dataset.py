@@ -1,0 +1,171 @@
+"""Ordering a data set: shards of a generator's units, made by a pool, assembled to an immutable version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from neuromation.catalog import service as catalog
+from neuromation.catalog.model import FileRef, Viewer
+from neuromation.client import schemas as wire
+from neuromation.jobs.model import BreakReason, Job, NewTask, Task, TaskKind, TaskState
+from neuromation.kernel.errors import Invalid
+from neuromation.synthetic.formats import manifest as manifests
+from neuromation.synthetic.formats import shard as shards
+from neuromation.synthetic.formats.card import card
+from neuromation.synthetic.formats.croissant import croissant
+from neuromation.synthetic.generator import get_generator, parse_params
+from neuromation.workflows import publishing
+from neuromation.workflows.plans import AuditOrder, Json, Plan, Rejected, order_of
+from neuromation.workflows.world import World
+
+MICRO = 1_000_000
+SHARD_CU = 0.5  # a default shard is about so much work: seconds, not minutes, are lost with a node
+SHARDS_MIN = 8  # so that a small order still spreads over a pool
+SHARDS_MAX = 100_000
+SHARD_FILE = "shard.parquet"
+
+
+class DatasetWork:
+    """One generate task a shard."""
+
+    def plan(self, world: World, conn: sa.Connection, customer: str, order: wire.DatasetOrder) -> Plan:
+        """Cut the order into shards of equal work. Raises what a wrong generator, parameter or size raises."""
+        generator = get_generator(order.generator)
+        params = parse_params(generator, order.params)
+        publishing.check_name_free(order.name)
+        size = order.shard_units or default_shard_units(order.units, generator.cu_per_unit)
+        tasks = -(-order.units // size)
+        if tasks > SHARDS_MAX:
+            raise Invalid(
+                f"{order.units:,} units in shards of {size:,} are {tasks:,} shards; the most is {SHARDS_MAX:,}: use larger shards"
+            )
+        item = catalog.get_item(conn, order.generator, Viewer(customer), kind="generator")
+        return Plan(
+            work="render",
+            tasks=tasks,
+            cu_per_task=max(1, round(size * generator.cu_per_unit * MICRO)),
+            royalty_micro=(item.price * order.units).micro,
+            vendor=item.owner,
+            facts={
+                "generator": generator.name,
+                "version": generator.version,
+                "params": params.model_dump(mode="json"),
+                "shard_units": size,
+                "units": order.units,
+                "seed": order.seed,
+                "licence": item.licence,
+            },
+        )
+
+    def next_tasks(self, world: World, conn: sa.Connection, job: Job, plan: Plan) -> tuple[Plan, list[NewTask]]:
+        """All shards at once, the first time."""
+        if plan.memory.get("enqueued"):
+            return plan, []
+        facts, size = plan.facts, plan.facts["shard_units"]
+        tasks = []
+        for seq in range(plan.tasks):
+            units = min(size, facts["units"] - seq * size)
+            spec = {k: facts[k] for k in ("generator", "version", "params", "seed")} | {
+                "first_unit": seq * size,
+                "units": units,
+            }
+            tasks.append(
+                NewTask(
+                    kind=TaskKind.GENERATE,
+                    seq=seq,
+                    spec=spec,
+                    cu=plan.cu_per_task * units // size,
+                    memory_gib=plan.memory_gib,
+                )
+            )
+        return plan.remembering(enqueued=True), tasks
+
+    def check(self, world: World, job: Job, task: Task) -> None:
+        """The shard must hold the very units that were asked for, and hash to what was committed."""
+        data = committed_output(world, task, SHARD_FILE)
+        try:
+            shard = shards.read_shard(data)
+        except Invalid as error:
+            raise Rejected(BreakReason.WRONG_RESULT, f"the shard cannot be read: {error.message}") from error
+        spec = task.spec
+        asked = {k: spec[k] for k in ("generator", "version", "params", "seed")}
+        made = {k: getattr(shard.recipe, k) for k in asked}
+        first, count = shard.units[0].index, len(shard.units)
+        if made != asked or (first, count) != (spec["first_unit"], spec["units"]):
+            raise Rejected(BreakReason.WRONG_RESULT, "the shard holds other units than were asked for")
+        assert task.commit is not None
+        if shard.hashes != task.commit["leaves"]:
+            raise Rejected(BreakReason.WRONG_RESULT, "the shard's units do not hash to what was committed")
+
+    def audit_order(self, world: World, task: Task, units: list[int]) -> AuditOrder:
+        """Some of the shard's units, to be generated again."""
+        cu = max(1, task.cu * len(units) // task.spec["units"])
+        return AuditOrder(spec={"of": {"kind": task.kind.value, "spec": task.spec}}, inputs={}, cu=cu)
+
+    def agrees(self, world: World, task: Task, unit: int, audit: Task) -> bool:
+        """Generators are exact to the bit on every machine (DESIGN: synthesis), so another hash is another unit."""
+        return False
+
+    def deliver(self, world: World, conn: sa.Connection, job: Job, plan: Plan) -> Json:
+        """Assemble the accepted shards to a version with manifest, Croissant, card and Merkle root."""
+        order: wire.DatasetOrder = order_of(job)
+        generator = get_generator(plan.facts["generator"])
+        facts: list[shards.ShardFacts] = []
+        files: dict[str, FileRef] = {}
+        makers: dict[str, int] = {}
+        for task in publishing.all_tasks(conn, job, TaskKind.GENERATE, [TaskState.ACCEPTED]):
+            name = manifests.shard_file(task.seq)
+            made = shards.facts_of(committed_output(world, task, SHARD_FILE), file=name)
+            facts.append(made)
+            files[name] = FileRef(made.sha256, made.size, "application/vnd.apache.parquet")
+            makers[task.node_id or ""] = makers.get(task.node_id or "", 0) + 1
+        params = parse_params(generator, plan.facts["params"])
+        licence = plan.facts["licence"]
+        manifest = manifests.assemble(
+            facts, generator=generator, params=params, seed=plan.facts["seed"], licence=licence
+        )
+        documents = {
+            "manifest.json": manifest.to_json(),
+            "croissant.json": croissant(manifest),
+            "README.md": card(manifest),
+        }
+        for name, data in documents.items():
+            files[name] = publishing.file_ref(publishing.store(world, conn, data, owner=job.customer), name)
+        shown = manifest.model_dump(mode="json", exclude={"shards", "created"})
+        version = publishing.publish(
+            world,
+            conn,
+            job,
+            kind="dataset",
+            name=order.name,
+            title=f"{plan.facts['units']:,} units of {generator.title}",
+            licence=plan.facts["licence"],
+            manifest=shown | {"kind": "synthetic", "shards": len(facts)},
+            files=files,
+            content_hash=manifest.identity,
+            lineage={"job": job.id, "generator": f"{generator.name}@{generator.version}", "params": plan.facts["params"], "seed": plan.facts["seed"], "nodes": makers},
+        )  # fmt: skip
+        return {
+            "dataset": f"{order.name}@{version.number}",
+            "version": version.id,
+            "merkle_root": manifest.merkle_root,
+            "units": plan.facts["units"],
+            "shards": len(facts),
+        }
+
+
+def default_shard_units(units: int, cu_per_unit: float) -> int:
+    """A shard of about SHARD_CU, smaller where an order would otherwise make fewer than SHARDS_MIN shards."""
+    by_work = max(1, int(SHARD_CU / cu_per_unit))
+    return max(1, min(by_work, -(-units // SHARDS_MIN), wire.SHARD_UNITS_MAX))
+
+
+def committed_output(world: World, task: Task, name: str) -> bytes:
+    """The bytes that a task committed under a name. Raises Rejected when there are none."""
+    assert task.commit is not None
+    ref: dict[str, Any] | None = task.commit["outputs"].get(name)
+    if ref is None:
+        raise Rejected(BreakReason.OUTPUT_MISSING, f"the commit has no output {name}")
+    return world.blobs.get(ref["sha256"])

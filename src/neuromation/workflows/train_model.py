@@ -1,0 +1,331 @@
+"""Ordering a training: DiLoCo rounds as leased tasks; every round is checked, replayable and payable."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from neuromation import __version__
+from neuromation.catalog import service as catalog
+from neuromation.catalog.model import FileRef, Viewer
+from neuromation.client import schemas as wire
+from neuromation.jobs import service as jobs
+from neuromation.jobs.model import BreakReason, Job, NewTask, Task, TaskKind, TaskState
+from neuromation.kernel.errors import Invalid
+from neuromation.kernel.hashing import hash_json
+from neuromation.learning import diloco, evaluation
+from neuromation.learning.weights import Weights, difference, norm, weights_from_bytes, weights_to_bytes
+from neuromation.learning.zoo import get_model, initial_weights
+from neuromation.workflows import publishing
+from neuromation.workflows.order_dataset import committed_output
+from neuromation.workflows.plans import AuditOrder, Json, Plan, Rejected, order_of
+from neuromation.workflows.world import World
+
+MICRO = 1_000_000
+LR_END_SHARE = 0.02  # of the first learning rate is left at the last step of the last round
+OUTER_LR, OUTER_MOMENTUM = 1.0, 0.1  # few rounds: a large momentum would not have settled (learning.diloco)
+TOLERANCE = 1e-3  # relative distance of replayed weights on another kind of machine
+HELD_OUT_MAX = 2_000
+WORSE_MAX = 1.5  # a replica may raise the loss on held-out data by so much of itself plus LOSS_SLACK, not more
+LOSS_SLACK = 0.2
+
+
+class TrainingWork:
+    """`replicas` train tasks a round; the outer step is the platform's own."""
+
+    def plan(self, world: World, conn: sa.Connection, customer: str, order: wire.TrainingOrder) -> Plan:
+        """Rounds x replicas tasks. Raises what a wrong data set, model or configuration raises."""
+        version = catalog.get_version(conn, order.dataset, Viewer(customer), kind="dataset")
+        spec = get_model(order.model)
+        classes = publishing.classes_of(version)
+        config = spec.check_config(order.config).model_dump(mode="json")
+        publishing.check_name_free(order.name)
+        shards = sorted(name for name in version.files if name.endswith(".parquet"))
+        if not publishing.is_synthetic(version):
+            raise Invalid(
+                f"data set {order.dataset} is an imported one; its owner's data never go to nodes: train on a generated set"
+            )
+        if len(shards) < order.replicas + 1:
+            raise Invalid(
+                f"{order.replicas} replicas need {order.replicas + 1} shards (one is held out), {order.dataset} has {len(shards)}"
+            )
+        if order.segments > order.steps:
+            raise Invalid(f"{order.segments} segments need at least as many steps, not {order.steps}")
+        return Plan(
+            work="train",
+            tasks=order.rounds * order.replicas,
+            cu_per_task=max(1, round(order.steps * order.batch_size * spec.cu_per_sample * MICRO)),
+            pool_min=min(2, order.replicas),
+            share_max_bp=10_000 if order.replicas == 1 else 5_000,
+            facts={
+                "dataset": version.id,
+                "dataset_name": order.dataset,
+                "generator": version.lineage.get("generator", ""),
+                "classes": classes,
+                "config": config,
+                "shards": shards[:-1],
+                "held_out": version.files[shards[-1]].sha256,  # no node is given this shard
+            },
+        )
+
+    def next_tasks(self, world: World, conn: sa.Connection, job: Job, plan: Plan) -> tuple[Plan, list[NewTask]]:
+        """The next round, from the weights that the last one gave."""
+        order: wire.TrainingOrder = order_of(job)
+        memory = plan.memory
+        if memory.get("weights") is None:
+            start = initial_weights(order.model, plan.facts["config"], plan.facts["classes"], order.seed)
+            ref = publishing.store(world, conn, weights_to_bytes(start), owner=job.customer)
+            plan = plan.remembering(weights=ref, momentum=None, round=0, history=[])
+        else:
+            plan = self._outer_step(world, conn, job, order, plan)
+        if plan.memory["round"] == order.rounds:
+            return plan, []
+        return plan, self._round(conn, world, job, order, plan)
+
+    def _round(
+        self, conn: sa.Connection, world: World, job: Job, order: wire.TrainingOrder, plan: Plan
+    ) -> list[NewTask]:
+        number = plan.memory["round"]
+        files = publishing.version_by_id(conn, plan.facts["dataset"]).files
+        training = plan.facts["shards"]
+        pinned = _pins(conn, job, order.replicas)
+        rates = [_rate(order, number), _rate(order, number + 1)]
+        tasks = []
+        for replica in range(order.replicas):
+            mine = training[replica :: order.replicas]
+            inputs = {
+                f"data-{i}.parquet": {"sha256": files[name].sha256, "size": files[name].size}
+                for i, name in enumerate(mine)
+            }
+            spec: dict[str, Any] = {
+                "model": order.model,
+                "config": plan.facts["config"],
+                "classes": plan.facts["classes"],
+                "round": number,
+                "replica": replica,
+                "seed": (order.seed * 1_000_003 + number * 1_009 + replica) % 2**62,
+                "steps": order.steps,
+                "batch_size": order.batch_size,
+                "lr": rates[0],
+                "lr_end": rates[1],
+                "segments": order.segments,
+            }
+            tasks.append(
+                NewTask(
+                    kind=TaskKind.TRAIN,
+                    round=number,
+                    seq=replica,
+                    spec=spec,
+                    inputs={"start.safetensors": plan.memory["weights"], **inputs},
+                    cu=plan.cu_per_task,
+                    pinned_to=pinned[replica],
+                )
+            )
+        return tasks
+
+    def _outer_step(self, world: World, conn: sa.Connection, job: Job, order: wire.TrainingOrder, plan: Plan) -> Plan:
+        """Make the accepted deltas of a round into the next round's weights."""
+        number, reference = plan.memory["round"], _reference(order, plan)
+        start = weights_from_bytes(world.blobs.get(plan.memory["weights"]["sha256"]), reference)
+        kept = plan.memory["momentum"]
+        momentum = weights_from_bytes(world.blobs.get(kept["sha256"]), reference) if kept else None
+        accepted = [TaskState.ACCEPTED]
+        tasks = jobs.tasks_of(conn, job.id, kind=TaskKind.TRAIN, round=number, states=accepted)
+        deltas = [diloco.decompress_delta(committed_output(world, t, "delta.bin"), reference) for t in tasks]
+        weights, momentum = diloco.outer_step(start, deltas, momentum, lr=OUTER_LR, momentum=OUTER_MOMENTUM)
+        loss, accuracy = _held_out(world, plan, order, weights)
+        story = {
+            "round": number,
+            "replicas": len(deltas),
+            "held_out_loss": round(loss, 5),
+            "held_out_accuracy": round(accuracy, 5),
+            "delta_bytes": sum(t.commit["outputs"]["delta.bin"]["size"] for t in tasks if t.commit),
+        }
+        jobs.emit(conn, job.id, "round", story, now=world.now())
+        return plan.remembering(
+            weights=publishing.store(world, conn, weights_to_bytes(weights), owner=job.customer),
+            momentum=publishing.store(world, conn, weights_to_bytes(momentum), owner=job.customer),
+            round=number + 1,
+            history=[*plan.memory["history"], story],
+        )
+
+    def check(self, world: World, job: Job, task: Task) -> None:
+        """Weights must be weights, the delta must lead to the last checkpoint, and the model must not have got worse on
+        data that the node never saw."""
+        assert task.commit is not None
+        order: wire.TrainingOrder = order_of(job)
+        plan = Plan.from_json(job.plan)
+        reference = _reference(order, plan)
+        try:
+            end = weights_from_bytes(committed_output(world, task, f"segment-{order.segments}.safetensors"), reference)
+            start = weights_from_bytes(world.blobs.get(task.inputs["start.safetensors"]["sha256"]), reference)
+        except Invalid as error:
+            raise Rejected(BreakReason.WRONG_RESULT, f"the weights cannot be read: {error.message}") from error
+        if len(task.commit["leaves"]) != order.segments:
+            raise Rejected(
+                BreakReason.WRONG_RESULT,
+                f"{len(task.commit['leaves'])} segments were committed, {order.segments} asked for",
+            )
+        if not diloco.delta_agrees(committed_output(world, task, "delta.bin"), start=start, end=end):
+            raise Rejected(BreakReason.WRONG_RESULT, "the delta does not lead to the committed weights")
+        before, _ = _held_out(world, plan, order, start)
+        after, _ = _held_out(world, plan, order, end)
+        if not after <= before * WORSE_MAX + LOSS_SLACK:
+            raise Rejected(BreakReason.POOR_RESULT, f"the loss on held-out data rose from {before:.3f} to {after:.3f}")
+
+    def audit_order(self, world: World, task: Task, units: list[int]) -> AuditOrder:
+        """One segment, replayed from the checkpoint before it."""
+        segment = units[0]
+        assert task.commit is not None
+        data = {name: ref for name, ref in task.inputs.items() if name.startswith("data-")}
+        before = (
+            task.inputs["start.safetensors"]
+            if segment == 0
+            else task.commit["outputs"][f"segment-{segment}.safetensors"]
+        )
+        return AuditOrder(
+            spec={"of": {"kind": task.kind.value, "spec": task.spec}},
+            inputs={"from.safetensors": before, **data},
+            cu=max(1, task.cu // task.spec["segments"]),
+        )
+
+    def agrees(self, world: World, task: Task, unit: int, audit: Task) -> bool:
+        """Weights replayed on another kind of machine agree within a small relative distance."""
+        assert task.commit is not None
+        return weights_agree(world, task, f"segment-{unit + 1}.safetensors", audit, f"unit-{unit}.safetensors")
+
+    def deliver(self, world: World, conn: sa.Connection, job: Job, plan: Plan) -> Json:
+        """Export to safetensors and ONNX, which must agree, with a card; publish as a model."""
+        order: wire.TrainingOrder = order_of(job)
+        weights = weights_from_bytes(world.blobs.get(plan.memory["weights"]["sha256"]), _reference(order, plan))
+        version = publishing.version_by_id(conn, plan.facts["dataset"])
+        images, labels = _arrays(world, plan.facts["held_out"])
+        predict = evaluation.predictor_torch(weights, order.model, plan.facts["config"], plan.facts["classes"])
+        synthetic = evaluation.evaluate(predict, images, labels, plan.facts["classes"]).to_json()
+        makers = _makers(conn, job)
+        card = {
+            "title": order.name,
+            "dataset": f"{plan.facts['dataset_name']} ({version.content_hash[:16]})",
+            "generator": plan.facts["generator"],
+            "generator_params": version.lineage.get("params", {}),
+            "synthetic_units": version.manifest.get("units"),
+            "training": order.model_dump(
+                mode="json", include={"rounds", "replicas", "steps", "batch_size", "learning_rate", "seed"}
+            ),
+            "code_version": __version__,
+            "nodes": makers,
+            "synthetic": synthetic,
+        }
+        files, agreement = exported(world, conn, job, weights, order.model, plan.facts, card)
+        made = publishing.publish(
+            world,
+            conn,
+            job,
+            kind="model",
+            name=order.name,
+            title=f"{get_model(order.model).title}, trained on {plan.facts['dataset_name']}",
+            licence=version.item.licence,  # a model carries the licence of the data that it was trained on
+            manifest={
+                "architecture": order.model,
+                "config": plan.facts["config"],
+                "classes": plan.facts["classes"],
+                "synthetic": synthetic,
+                "agreement": agreement,
+                "rounds": plan.memory["history"],
+            },
+            files=files,
+            content_hash=hash_json({name: file.sha256 for name, file in files.items()}),
+            lineage={
+                "job": job.id,
+                "dataset": plan.facts["dataset"],
+                "order": job.spec,
+                "nodes": makers,
+                "code": __version__,
+            },
+        )
+        return {
+            "model": f"{order.name}@{made.number}",
+            "version": made.id,
+            "rounds": plan.memory["history"],
+            "synthetic_accuracy": synthetic["accuracy"],
+            "agreement": agreement,
+        }
+
+
+def exported(
+    world: World,
+    conn: sa.Connection,
+    job: Job,
+    weights: Weights,
+    model: str,
+    facts: dict[str, Any],
+    card: dict[str, Any],
+) -> tuple[dict[str, FileRef], dict[str, Any]]:
+    """The files of a finished model, stored, and how far its two runtimes agree."""
+    import json
+
+    from neuromation.learning.export import export_model
+
+    files = export_model(weights, model, facts["config"], facts["classes"], card=card)
+    agreement = json.loads(files["config.json"])["agreement"]
+    stored = {name: publishing.store(world, conn, data, owner=job.customer) for name, data in files.items()}
+    return {name: publishing.file_ref(address, name) for name, address in stored.items()}, agreement
+
+
+def weights_agree(world: World, task: Task, mine: str, audit: Task, theirs: str) -> bool:
+    """Whether two committed sets of weights lie within TOLERANCE of each other, relative to their size."""
+    spec = task.spec
+    reference = initial_weights(spec["model"], spec["config"], spec["classes"], 0)
+    try:
+        first = weights_from_bytes(committed_output(world, task, mine), reference)
+        second = weights_from_bytes(committed_output(world, audit, theirs), reference)
+    except (Invalid, Rejected):
+        return False
+    return norm(difference(first, second)) <= TOLERANCE * max(1e-12, norm(first))
+
+
+def _reference(order: wire.TrainingOrder, plan: Plan) -> Weights:
+    return initial_weights(order.model, plan.facts["config"], plan.facts["classes"], order.seed)
+
+
+def _rate(order: wire.TrainingOrder, number: int) -> float:
+    """The learning rate at the beginning of a round: a cosine over the whole training."""
+    low = order.learning_rate * LR_END_SHARE
+    share = 0.5 * (1 + np.cos(np.pi * number / order.rounds))
+    return float(round(low + (order.learning_rate - low) * share, 9))
+
+
+def _pins(conn: sa.Connection, job: Job, replicas: int) -> list[str | None]:
+    """A different node for each replica of a round, those with most work left first; None where there are too few."""
+    rooms: dict[str, int] = {}
+    for quota in jobs.quotas_of(conn, job.id):
+        if quota.is_open and quota.taken < quota.awarded:
+            rooms[quota.node_id] = rooms.get(quota.node_id, 0) + quota.awarded - quota.taken
+    by_room = sorted(rooms, key=lambda node: (-rooms[node], node))
+    return [by_room[i] if i < len(by_room) else None for i in range(replicas)]
+
+
+def _makers(conn: sa.Connection, job: Job) -> dict[str, int]:
+    made: dict[str, int] = {}
+    for task in publishing.all_tasks(conn, job, TaskKind.TRAIN, [TaskState.ACCEPTED]):
+        made[task.node_id or ""] = made.get(task.node_id or "", 0) + 1
+    return made
+
+
+@lru_cache(maxsize=4)
+def _arrays(world: World, sha256: str) -> tuple[Any, Any]:
+    from neuromation.synthetic.formats import labelled, shard
+
+    data = labelled.from_shard(shard.decode_shard(world.blobs.get(sha256)))
+    return data.images[:HELD_OUT_MAX], data.labels[:HELD_OUT_MAX]
+
+
+def _held_out(world: World, plan: Plan, order: wire.TrainingOrder, weights: Weights) -> tuple[float, float]:
+    """Cross-entropy and accuracy on the shard that no node is given."""
+    images, labels = _arrays(world, plan.facts["held_out"])
+    scores = evaluation.predictor_torch(weights, order.model, plan.facts["config"], plan.facts["classes"])(images)
+    right = np.clip(scores[np.arange(len(labels)), labels], 1e-9, 1.0)
+    return float(-np.log(right).mean()), float((scores.argmax(axis=1) == labels).mean())

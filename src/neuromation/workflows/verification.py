@@ -1,0 +1,247 @@
+"""No unit is paid before it is verified: look at every commit, have a sample regenerated elsewhere, judge the answers.
+
+A node commits before the sample is drawn; the draw hashes its commitment with the platform's secret, so it can neither be
+foreseen nor chosen. Who is proven wrong by two independent others loses its stake and its place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.random import Generator, Philox
+
+from neuromation.jobs import service as jobs
+from neuromation.jobs.model import BreakReason, Job, NewTask, Task, TaskKind, TaskState
+from neuromation.kernel.money import ZERO
+from neuromation.ledger import service as ledger
+from neuromation.ledger.model import Transfer
+from neuromation.nodes import service as nodes
+from neuromation.nodes.model import audit_probability
+from neuromation.workflows.plans import Plan, Rejected, Work
+from neuromation.workflows.pool import stake_of
+from neuromation.workflows.world import World
+
+AUDITS_PER_TASK = 2  # the second decides between a node and its first auditor
+STEP_TASKS_MAX = 64  # a step looks at so many commits at most, so that no transaction grows long
+SEIZED = "platform:seized"
+
+
+class Verdict(Enum):
+    WAIT = "wait"
+    PASS = "pass"  # noqa: S105 - not a password
+    CHEAT = "cheat"
+    AUDITOR_LIED = "auditor-lied"
+    DISAGREE = "disagree"  # one against one: a third node decides
+    UNDECIDED = "undecided"  # three answers, all different
+
+
+@dataclass(frozen=True)
+class Case:
+    """A committed task with the audits of its present attempt, in order."""
+
+    task: Task
+    audits: list[Task]
+
+    @property
+    def units(self) -> list[int]:
+        return list(self.audits[0].spec["units"])
+
+
+def verify(world: World, conn: sa.Connection, job: Job, plan: Plan, work: Work, *, now: datetime) -> int:
+    """Move every commit of the job one step towards accepted or rejected; how many moved."""
+    committed = jobs.tasks_of(conn, job.id, states=[TaskState.COMMITTED], limit=1000)
+    cases = [task for task in committed if task.kind is not TaskKind.AUDIT]
+    if not cases:
+        return 0
+    audits = jobs.tasks_of(conn, job.id, kind=TaskKind.AUDIT, limit=1000)
+    moved = 0
+    for task in cases[:STEP_TASKS_MAX]:
+        mine = [a for a in audits if a.group == task.id and a.spec["attempt"] == task.attempt]
+        moved += _handle(world, conn, job, plan, work, Case(task, sorted(mine, key=lambda a: a.seq)), now=now)
+    return moved
+
+
+def _handle(world: World, conn: sa.Connection, job: Job, plan: Plan, work: Work, case: Case, *, now: datetime) -> bool:
+    if not case.audits:
+        return _first_look(world, conn, job, work, case.task, now=now)
+    verdict = _judge(world, work, case)
+    if verdict is Verdict.WAIT:
+        return False
+    task, first = case.task, case.audits[0]
+    assert task.node_id is not None and first.node_id is not None
+    _tell(conn, job, case, verdict, now=now)
+    if verdict is Verdict.DISAGREE:
+        _enqueue_audit(world, conn, job, work, task, case.units, earlier=case.audits, now=now)
+    elif verdict is Verdict.UNDECIDED:
+        jobs.accept(conn, [a.id for a in case.audits], now=now)
+        jobs.reject(conn, [task.id], now=now)
+    elif verdict is Verdict.CHEAT:
+        jobs.accept(conn, [a.id for a in case.audits], now=now)
+        nodes.record_check(conn, task.node_id, task.kind, passed=False, now=now)
+        expel(conn, job, plan, task.node_id, "two other nodes regenerated its units and got others", now=now)
+    else:
+        truthful = case.audits if verdict is Verdict.PASS else case.audits[1:]
+        jobs.accept(conn, [task.id, *(a.id for a in truthful)], now=now)
+        nodes.record_check(conn, task.node_id, task.kind, passed=True, now=now)
+        if verdict is Verdict.AUDITOR_LIED:
+            expel(conn, job, plan, first.node_id, "its audit was contradicted by two other nodes", now=now)
+    return True
+
+
+def _first_look(world: World, conn: sa.Connection, job: Job, work: Work, task: Task, *, now: datetime) -> bool:
+    """Check what can be seen without an auditor, then draw whether one is sent."""
+    assert task.node_id is not None and task.commit is not None
+    try:
+        work.check(world, job, task)
+    except Rejected as fault:
+        jobs.reject(conn, [task.id], reason=fault.reason, now=now)
+        nodes.record_check(conn, task.node_id, task.kind, passed=False, now=now)
+        jobs.emit(conn, job.id, "task", {"task": task.id, "node": task.node_id, "rejected": str(fault)}, now=now)
+        return True
+    rng = _draw(world, task)
+    probability = audit_probability(nodes.reputation_of(conn, task.node_id, task.kind, now=now).passed)
+    if task.kind is TaskKind.TRIAL:
+        probability = min(probability, world.policy.trial_audit_max)
+    if rng.random() >= probability:
+        jobs.accept(conn, [task.id], now=now)
+        return True
+    units = _sample(world, rng, task)
+    _enqueue_audit(world, conn, job, work, task, units, earlier=[], now=now)
+    return True
+
+
+def _draw(world: World, task: Task) -> Generator:
+    """Randomness that a node could not foresee when it committed, and that the platform cannot choose afterwards."""
+    assert task.commit is not None
+    key = hmac.new(world.secret, f"{task.id}/{task.attempt}/{task.commit['root']}".encode(), hashlib.sha256).digest()
+    return Generator(Philox(key=int.from_bytes(key[:16], "little")))
+
+
+def _sample(world: World, rng: Generator, task: Task) -> list[int]:
+    """Which units are regenerated: of a shard a share; of a training one segment; of a trial all of it."""
+    assert task.commit is not None
+    count = len(task.commit["leaves"])
+    if task.kind is TaskKind.TRIAL:
+        return [count - 1]
+    wanted = (
+        1
+        if task.kind is TaskKind.TRAIN
+        else max(world.policy.audit_units_min, count * world.policy.audit_units_bp // 10_000)
+    )
+    drawn = rng.choice(count, size=min(count, wanted), replace=False)
+    return sorted(int(i) for i in np.asarray(drawn))
+
+
+def _enqueue_audit(
+    world: World,
+    conn: sa.Connection,
+    job: Job,
+    work: Work,
+    task: Task,
+    units: list[int],
+    *,
+    earlier: list[Task],
+    now: datetime,
+) -> None:
+    """Send the task to a node of another owner than all who answered before."""
+    order = work.audit_order(world, task, units)
+    involved = [n for n in (task.node_id, *(a.node_id for a in earlier)) if n is not None]
+    audit = NewTask(
+        kind=TaskKind.AUDIT,
+        round=task.round,
+        seq=(task.seq * 100 + task.attempt) * 10 + len(earlier),
+        group=task.id,
+        priority=10,
+        spec={**order.spec, "units": units, "attempt": task.attempt},
+        inputs=order.inputs,
+        cu=order.cu,
+        memory_gib=task.memory_gib,
+        needs_quota=False,
+        attempts_max=10,
+        excluded_nodes=tuple(involved),
+        excluded_owners=tuple({nodes.get(conn, n).owner for n in involved}),
+    )
+    jobs.enqueue(conn, job.id, [audit], now=now)
+
+
+def _judge(world: World, work: Work, case: Case) -> Verdict:
+    if any(a.state in (TaskState.PENDING, TaskState.LEASED) for a in case.audits):
+        return Verdict.WAIT
+    agreeing = [_agrees(world, work, case, audit) for audit in case.audits]
+    if agreeing[0]:
+        return Verdict.PASS
+    if len(case.audits) < AUDITS_PER_TASK:
+        return Verdict.DISAGREE
+    if agreeing[1]:
+        return Verdict.AUDITOR_LIED
+    same = (
+        case.audits[0].commit
+        and case.audits[1].commit
+        and case.audits[0].commit["leaves"] == case.audits[1].commit["leaves"]
+    )
+    return Verdict.CHEAT if same else Verdict.UNDECIDED
+
+
+def _agrees(world: World, work: Work, case: Case, audit: Task) -> bool:
+    """Whether an auditor got the same: equal hashes, or within the tolerance of this kind of work."""
+    assert case.task.commit is not None
+    if audit.commit is None:
+        return False
+    mine, theirs = case.task.commit["leaves"], list(audit.commit["leaves"])
+    if len(theirs) != len(case.units):
+        return False
+    pairs: Sequence[tuple[int, str]] = list(zip(case.units, theirs, strict=True))
+    return all(mine[unit] == leaf or work.agrees(world, case.task, unit, audit) for unit, leaf in pairs)
+
+
+def _tell(conn: sa.Connection, job: Job, case: Case, verdict: Verdict, *, now: datetime) -> None:
+    data = {
+        "task": case.task.id,
+        "node": case.task.node_id,
+        "auditor": case.audits[-1].node_id,
+        "verdict": verdict.value,
+        "units": len(case.units),
+    }
+    jobs.emit(conn, job.id, "audit", data, now=now)
+
+
+def expel(conn: sa.Connection, job: Job, plan: Plan, node_id: str, why: str, *, now: datetime) -> None:
+    """A proven cheat: banned, its stake seized into the platform's pool, its unpaid work thrown away, everywhere."""
+    nodes.ban(conn, node_id, reason=why, now=now)
+    stake = stake_of(conn, node_id)
+    if stake > ZERO:
+        seizure = Transfer(
+            key=f"seize:{node_id}:{job.id}",
+            debit=f"stake:{node_id}",
+            credit=SEIZED,
+            amount=stake,
+            kind="seizure",
+            ref=job.id,
+        )
+        ledger.transfer(conn, [seizure], now=now)
+    affected = {q.job_id for q in jobs.quotas_of_node(conn, node_id)} | {job.id}
+    for job_id in sorted(affected):
+        current = (
+            plan.memory.get("round", 0)
+            if job_id == job.id
+            else jobs.get_job(conn, job_id).plan["memory"].get("round", 0)
+        )
+        _discard(conn, job_id, node_id, current, now=now)
+    jobs.wake(conn, affected - {job.id}, now=now)
+    jobs.emit(conn, job.id, "warning", {"node": node_id, "banned": why, "seized": str(stake)}, now=now)
+
+
+def _discard(conn: sa.Connection, job_id: str, node_id: str, current_round: int, *, now: datetime) -> None:
+    """Take the node off the job and its unsettled work with it; rounds that are over stay as they are."""
+    jobs.release_quota(conn, job_id, node_id, reason=BreakReason.NODE_BANNED, now=now)
+    states = [TaskState.COMMITTED, TaskState.ACCEPTED]
+    tasks = jobs.tasks_of(conn, job_id, node_id=node_id, states=states, limit=1000)
+    doubtful = [t.id for t in tasks if t.round >= current_round and t.kind is not TaskKind.AUDIT]
+    jobs.reject(conn, doubtful, reason=BreakReason.NODE_BANNED, now=now)

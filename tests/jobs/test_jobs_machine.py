@@ -1,0 +1,259 @@
+"""Any order of leases, commits, breaks and verdicts by several nodes, against a model in plain Python.
+
+No task is leased twice or lost, attempts are bounded, awards are never exceeded, and every answer is the model's.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from jobs_builders import a_commit, a_job, a_task, an_audit
+
+from neuromation.jobs import service as jobs
+from neuromation.jobs.errors import StaleLease
+from neuromation.jobs.model import EXCLUDING_REASONS, BreakReason, CommitStatus, NewQuota, Task, TaskState
+from neuromation.kernel.clock import FakeClock
+
+NODES = ("a1", "a2", "b1")
+OWNERS = {"a1": "acc_a", "a2": "acc_a", "b1": "acc_b"}
+WORK, AUDITS, ATTEMPTS_MAX = 6, 2, 3
+LEASE_S = 60.0
+
+P, L, C, A, S, F = (
+    TaskState.PENDING,
+    TaskState.LEASED,
+    TaskState.COMMITTED,
+    TaskState.ACCEPTED,
+    TaskState.SETTLED,
+    TaskState.FAILED,
+)
+nodes = st.sampled_from(NODES)
+picks = st.integers(0, 99)
+
+
+@dataclass
+class ModelTask:
+    needs_quota: bool
+    owners_out: set[str]
+    state: TaskState = P
+    attempt: int = 0
+    holder: str | None = None  # while pending: whose late commit may count
+    expires: datetime | None = None
+    nodes_out: set[str] = field(default_factory=set)
+    seen: dict[tuple[str, int], Task] = field(default_factory=dict)  # by node and attempt: leases ever given
+    commits: dict[int, tuple[str, str]] = field(default_factory=dict)  # by attempt: node and text
+
+
+@dataclass
+class ModelQuota:
+    awarded: int
+    taken: int = 0
+    is_open: bool = True
+
+    @property
+    def room(self) -> int:
+        return self.awarded - self.taken if self.is_open else 0
+
+
+class LeaseMachine(RuleBasedStateMachine):
+    engine: sa.Engine
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = FakeClock()
+        self.conn = self.engine.connect()
+        self.job = a_job(self.conn, self.clock.now())
+        work = [a_task(i, attempts_max=ATTEMPTS_MAX) for i in range(WORK)]
+        audits = [an_audit(i, attempts_max=ATTEMPTS_MAX, excluded_owners=("acc_b",)) for i in range(AUDITS)]
+        ids = jobs.enqueue(self.conn, self.job.id, work + audits, now=self.clock.now())
+        self.tasks = {id: ModelTask(True, set()) for id in ids[:WORK]}
+        self.tasks |= {id: ModelTask(False, {"acc_b"}) for id in ids[WORK:]}
+        self.quotas = {"a1": ModelQuota(3), "a2": ModelQuota(2), "b1": ModelQuota(2)}
+        awards = [NewQuota(node, quota.awarded) for node, quota in self.quotas.items()]
+        jobs.set_quotas(self.conn, self.job.id, awards, now=self.clock.now())
+
+    def teardown(self) -> None:
+        self.conn.rollback()
+        self.conn.close()
+
+    # -- what the model knows
+
+    def in_state(self, *states: TaskState) -> list[str]:
+        return [id for id, task in self.tasks.items() if task.state in states]
+
+    def fits(self, task: ModelTask, node: str) -> bool:
+        return task.state is P and node not in task.nodes_out and OWNERS[node] not in task.owners_out
+
+    def give_back(self, task: ModelTask, *, keep: bool = False, exclude: bool = False) -> TaskState:
+        assert task.holder is not None
+        if task.needs_quota:
+            quota = self.quotas[task.holder]
+            quota.taken -= 1
+            quota.awarded -= exclude or not quota.is_open
+        if exclude:
+            task.nodes_out.add(task.holder)
+        task.state = F if task.attempt >= ATTEMPTS_MAX else P
+        task.holder, task.expires = (task.holder if keep else None), None
+        return task.state
+
+    # -- what may happen
+
+    @rule(node=nodes, limit=st.integers(1, 4), lease_s=st.sampled_from([20.0, LEASE_S]))
+    def lease(self, node: str, limit: int, lease_s: float) -> None:
+        open_ones = [i for i, t in self.tasks.items() if not t.needs_quota and self.fits(t, node)]
+        awarded = [i for i, t in self.tasks.items() if t.needs_quota and self.fits(t, node)]
+        open_count = min(limit, len(open_ones))
+        count = open_count + min(limit - open_count, self.quotas[node].room, len(awarded))
+        now = self.clock.now()
+        got = jobs.lease(self.conn, node, owner=OWNERS[node], limit=limit, lease_s=lease_s, now=now)
+        assert len(got) == len({task.id for task in got}) == count
+        for given in got:
+            task = self.tasks[given.id]
+            assert self.fits(task, node)
+            task.state, task.holder, task.expires = L, node, now + timedelta(seconds=lease_s)
+            task.attempt += 1
+            assert given.attempt == task.attempt <= ATTEMPTS_MAX
+            task.seen[node, task.attempt] = given
+            self.quotas[node].taken += task.needs_quota
+
+    @precondition(lambda self: any(task.seen for task in self.tasks.values()))
+    @rule(pick=picks, older=picks, text=st.sampled_from(["units", "other"]))
+    def commit(self, pick: int, older: int, text: str) -> None:
+        """Any lease ever given may be committed: live, late, repeated, changed or long gone."""
+        seen = [(id, *key) for id, task in self.tasks.items() for key in task.seen]
+        id, node, attempt = seen[pick % len(seen)]
+        task = self.tasks[id]
+        expected = self.expected_commit(task, node, attempt, text)
+        commit = a_commit(task.seen[node, attempt], text)
+        (outcome,) = jobs.commit_results(self.conn, node, [commit], now=self.clock.now())
+        assert outcome.status is expected
+        if expected is CommitStatus.COMMITTED:
+            self.quotas[node].taken += task.needs_quota and task.state is P
+            task.state, task.expires = C, None
+            task.commits[attempt] = (node, text)
+
+    def expected_commit(self, task: ModelTask, node: str, attempt: int, text: str) -> CommitStatus:
+        if attempt in task.commits:
+            return CommitStatus.REPEATED if task.commits[attempt] == (node, text) else CommitStatus.CONFLICT
+        mine = task.attempt == attempt and task.holder == node
+        if mine and task.state is L:
+            return CommitStatus.COMMITTED
+        if mine and task.state is P and (not task.needs_quota or self.quotas[node].room > 0):
+            return CommitStatus.COMMITTED
+        return CommitStatus.STALE
+
+    @precondition(lambda self: self.in_state(L))
+    @rule(pick=picks, reason=st.sampled_from([BreakReason.TASK_ERROR, BreakReason.OUT_OF_MEMORY]), stale=st.booleans())
+    def fail(self, pick: int, reason: BreakReason, stale: bool) -> None:
+        held = self.in_state(L)
+        id = held[pick % len(held)]
+        task, now = self.tasks[id], self.clock.now()
+        assert task.holder is not None
+        if stale:
+            with pytest.raises(StaleLease):
+                jobs.fail(self.conn, task.holder, id, task.attempt + 1, reason=reason, now=now)
+            return
+        back = jobs.fail(self.conn, task.holder, id, task.attempt, reason=reason, now=now)
+        assert back.state is self.give_back(task, exclude=reason in EXCLUDING_REASONS)
+
+    @rule(seconds=st.sampled_from([5, 30, 90]))
+    def sweep_later(self, seconds: int) -> None:
+        now = self.clock.advance(seconds)
+        due = {id for id in self.in_state(L) if (self.tasks[id].expires or now) < now}
+        back = jobs.expire_leases(self.conn, now=now)
+        assert {r.task_id for r in back} == due
+        for returned in back:
+            assert returned.state is self.give_back(self.tasks[returned.task_id], keep=True)
+
+    @rule(node=nodes)
+    def prolong(self, node: str) -> None:
+        now = self.clock.now()
+        held = jobs.extend_leases(self.conn, node, list(self.tasks), lease_s=LEASE_S, now=now)
+        assert set(held) == {id for id in self.in_state(L) if self.tasks[id].holder == node}
+        for id in held:
+            self.tasks[id].expires = now + timedelta(seconds=LEASE_S)
+
+    @precondition(lambda self: self.in_state(C))
+    @rule(pick=picks)
+    def accept(self, pick: int) -> None:
+        ids = self.in_state(C)[: pick % 3 + 1]
+        assert {d.task_id for d in jobs.accept(self.conn, ids, now=self.clock.now())} == set(ids)
+        for id in ids:
+            self.tasks[id].state = A
+
+    @precondition(lambda self: self.in_state(A))
+    @rule()
+    def settle(self) -> None:
+        ids = self.in_state(A)
+        assert {d.task_id for d in jobs.settle(self.conn, ids, now=self.clock.now())} == set(ids)
+        for id in ids:
+            self.tasks[id].state = S
+
+    @rule(pick=picks)
+    def reject(self, pick: int) -> None:
+        """Of any tasks, those committed or accepted go back; the others are left alone."""
+        ids = list(self.tasks)[pick % 4 :: 3]
+        wanted = {id for id in ids if self.tasks[id].state in (C, A)}
+        back = jobs.reject(self.conn, ids, now=self.clock.now())
+        assert {r.task_id for r in back} == wanted
+        for returned in back:
+            assert returned.state is self.give_back(self.tasks[returned.task_id], exclude=True)
+
+    @rule(node=nodes)
+    def lose_node(self, node: str) -> None:
+        for task in self.tasks.values():
+            if task.state is L and task.holder == node:
+                self.give_back(task)
+        quota = self.quotas[node]
+        room = quota.room
+        quota.awarded, quota.is_open = (quota.taken, False) if quota.is_open else (quota.awarded, False)
+        reason = BreakReason.NODE_LOST
+        assert jobs.release_quota(self.conn, self.job.id, node, reason=reason, now=self.clock.now()) == room
+
+    @precondition(lambda self: jobs.unbought(self.conn, self.job.id) > 0)
+    @rule(node=nodes)
+    def buy_again(self, node: str) -> None:
+        missing = jobs.unbought(self.conn, self.job.id)
+        jobs.set_quotas(self.conn, self.job.id, [NewQuota(node, missing)], now=self.clock.now())
+        quota = self.quotas[node]
+        quota.awarded, quota.is_open = quota.awarded + missing, True
+        assert jobs.unbought(self.conn, self.job.id) == 0
+
+    # -- what always holds
+
+    @invariant()
+    def no_task_is_lost_and_every_state_is_the_models(self) -> None:
+        read = {task.id: task for task in jobs.tasks_of(self.conn, self.job.id)}
+        assert read.keys() == self.tasks.keys()
+        for id, task in self.tasks.items():
+            assert (read[id].state, read[id].attempt, read[id].node_id) == (task.state, task.attempt, task.holder)
+            assert (read[id].commit is not None) == (task.state in (C, A, S))
+            assert task.attempt <= ATTEMPTS_MAX
+
+    @invariant()
+    def awards_are_never_exceeded(self) -> None:
+        held = Counter(t.holder for t in self.tasks.values() if t.needs_quota and t.state in (L, C, A, S))
+        for quota in jobs.quotas_of(self.conn, self.job.id):
+            model = self.quotas[quota.node_id]
+            assert (quota.awarded, quota.taken, quota.is_open) == (model.awarded, model.taken, model.is_open)
+            assert quota.taken == held[quota.node_id] <= quota.awarded
+
+    @invariant()
+    def what_is_to_be_bought_is_counted(self) -> None:
+        waiting = sum(t.needs_quota and t.state is P for t in self.tasks.values())
+        room = sum(quota.room for quota in self.quotas.values())
+        assert jobs.unbought(self.conn, self.job.id) == max(0, waiting - room)
+
+
+def test_leases_follow_the_model_in_any_order_of_events(engine: sa.Engine) -> None:
+    machine = type("Machine", (LeaseMachine,), {"engine": engine})
+    health = [HealthCheck.too_slow, HealthCheck.filter_too_much]
+    options = settings(max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=health)
+    run_state_machine_as_test(machine, settings=options)

@@ -1,0 +1,172 @@
+"""A run can be repeated bit by bit, as a whole or one segment alone; wrong input gets its own error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from learning_builders import CLASSES, MODEL, some_symbols
+
+from neuromation.learning import training
+from neuromation.learning.errors import (
+    BadConfig,
+    BadRecipe,
+    BadTrainingData,
+    BadWeights,
+    ClassesMismatch,
+    TrainingDiverged,
+    UnknownModel,
+)
+from neuromation.learning.evaluation import evaluate, predictor_torch
+from neuromation.learning.training import Trained, replay_segment, train_segments
+from neuromation.learning.trial import run_trial
+from neuromation.learning.weights import Weights, relative_distance, weights_hash
+
+
+def a_short_run(start: Weights, arguments: dict[str, Any], **changes: Any) -> Weights:
+    return train_segments(MODEL, {}, CLASSES, start, **(arguments | {"steps": 6, "segments": 1} | changes)).weights
+
+
+def test_the_network_learns_symbols_it_has_not_seen(trained: Trained) -> None:
+    images, labels = some_symbols(300, seed=2)
+    assert evaluate(predictor_torch(trained.weights, MODEL, {}, CLASSES), images, labels, CLASSES).accuracy > 0.95
+
+
+def test_a_run_keeps_weights_and_metrics_of_every_segment(trained: Trained) -> None:
+    assert len(trained.segments) == len(trained.metrics) == 3
+    assert [metrics.steps for metrics in trained.metrics] == [33, 33, 34]
+    assert trained.metrics[-1].loss_last < trained.metrics[0].loss_first
+
+
+@pytest.mark.parametrize("segment", [0, 1, 2])
+def test_a_segment_replayed_alone_equals_the_original(
+    segment: int, trained: Trained, start_weights: Weights, run_arguments: dict[str, Any]
+) -> None:
+    before = start_weights if segment == 0 else trained.segments[segment - 1]
+    replayed = replay_segment(MODEL, {}, CLASSES, before, segment=segment, **run_arguments)
+    assert all(np.array_equal(replayed[name], trained.segments[segment][name]) for name in replayed)
+    assert weights_hash(replayed) == weights_hash(trained.segments[segment])
+
+
+def test_training_leaves_its_start_alone(start_weights: Weights, run_arguments: dict[str, Any]) -> None:
+    before = weights_hash(start_weights)
+    a_short_run(start_weights, run_arguments)
+    assert weights_hash(start_weights) == before
+
+
+@pytest.mark.parametrize("change", [{"seed": 6}, {"lr": 1e-3}, {"steps": 7}, {"batch_size": 31}, {"augment": False}])
+def test_another_recipe_gives_another_hash(
+    change: dict[str, Any], start_weights: Weights, run_arguments: dict[str, Any]
+) -> None:
+    honest, other = a_short_run(start_weights, run_arguments), a_short_run(start_weights, run_arguments, **change)
+    assert weights_hash(honest) != weights_hash(other)
+    assert relative_distance(other, honest, start=start_weights) > 0.02
+
+
+def test_work_on_other_data_is_far_from_the_replay(start_weights: Weights, run_arguments: dict[str, Any]) -> None:
+    images, labels = some_symbols(600, seed=9)
+    honest = a_short_run(start_weights, run_arguments)
+    other = a_short_run(start_weights, run_arguments, images=images, labels=labels)
+    assert relative_distance(other, honest, start=start_weights) > 0.1
+
+
+def test_every_sample_is_used_once_before_any_is_used_again() -> None:
+    order = training._SampleOrder(10, 4)
+    drawn = np.concatenate([order.batch(step, 4) for step in range(5)])
+    assert sorted(drawn[:10]) == sorted(drawn[10:]) == list(range(10))
+
+
+def test_a_batch_may_be_larger_than_the_data() -> None:
+    assert np.bincount(training._SampleOrder(3, 4).batch(1, 9)).tolist() == [3, 3, 3]
+
+
+def test_the_runtime_of_the_process_is_as_before(start_weights: Weights, run_arguments: dict[str, Any]) -> None:
+    import torch
+
+    torch.set_num_threads(2)
+    a_short_run(start_weights, run_arguments)
+    assert torch.get_num_threads() == 2
+    assert not torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(1)
+
+
+def test_a_trial_repeats_bit_by_bit() -> None:
+    images, labels = some_symbols(100)
+    first, again = (
+        run_trial(MODEL, {}, CLASSES, images=images, labels=labels, steps=5, batch_size=16, lr=3e-3, seed=8)
+        for _ in range(2)
+    )
+    assert weights_hash(first) == weights_hash(again)
+
+
+def test_training_that_diverges_says_so(run_arguments: dict[str, Any], start_weights: Weights) -> None:
+    huge = {name: np.asarray(array * np.float32(3e4)) for name, array in start_weights.items()}
+    with pytest.raises(TrainingDiverged, match="lower the learning rate"):
+        a_short_run(huge, run_arguments, lr=1.0, lr_end=1.0, steps=40)
+
+
+def test_labels_beyond_the_classes_are_a_mismatch(start_weights: Weights, run_arguments: dict[str, Any]) -> None:
+    with pytest.raises(ClassesMismatch, match="from 0 to 3"):
+        a_short_run(start_weights, run_arguments, labels=np.arange(600) % 4)
+
+
+def test_weights_of_another_number_of_classes_are_refused(
+    start_weights: Weights, run_arguments: dict[str, Any]
+) -> None:
+    with pytest.raises(BadWeights, match="head"):
+        train_segments(MODEL, {}, (*CLASSES, "cross"), start_weights, **run_arguments)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"images": np.zeros((600, 8, 8), np.float32)},
+        {"images": np.zeros((600, 64), np.uint8)},
+        {"images": np.zeros((600, 9, 8), np.uint8)},
+        {"images": np.zeros((0, 8, 8), np.uint8), "labels": np.zeros(0, np.int64)},
+        {"labels": np.zeros(599, np.int64)},
+        {"labels": np.zeros(600, np.int32)},
+    ],
+)
+def test_arrays_of_another_form_are_refused(
+    change: dict[str, Any], start_weights: Weights, run_arguments: dict[str, Any]
+) -> None:
+    with pytest.raises(BadTrainingData):
+        a_short_run(start_weights, run_arguments, **change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"steps": 0},
+        {"steps": 10**9},
+        {"segments": 7},
+        {"segments": 0},
+        {"batch_size": 0},
+        {"batch_size": 10**6},
+        {"lr": 0.0},
+        {"lr": float("nan")},
+        {"lr_end": -1.0},
+        {"seed": -1},
+    ],
+)
+def test_a_recipe_out_of_range_is_refused(
+    change: dict[str, Any], start_weights: Weights, run_arguments: dict[str, Any]
+) -> None:
+    with pytest.raises(BadRecipe):
+        a_short_run(start_weights, run_arguments, **change)
+
+
+def test_a_segment_that_does_not_exist_is_refused(start_weights: Weights, run_arguments: dict[str, Any]) -> None:
+    with pytest.raises(BadRecipe, match="no segment 3"):
+        replay_segment(MODEL, {}, CLASSES, start_weights, segment=3, **run_arguments)
+
+
+def test_unknown_models_and_configurations_are_refused(start_weights: Weights, run_arguments: dict[str, Any]) -> None:
+    with pytest.raises(UnknownModel, match="digits-cnn"):
+        train_segments("digits-rnn", {}, CLASSES, start_weights, **run_arguments)
+    with pytest.raises(BadConfig, match="channels"):
+        train_segments(MODEL, {"channels": 0}, CLASSES, start_weights, **run_arguments)
+    with pytest.raises(BadConfig, match="wings"):
+        train_segments(MODEL, {"wings": 2}, CLASSES, start_weights, **run_arguments)
