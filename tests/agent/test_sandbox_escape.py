@@ -6,6 +6,7 @@ import errno
 import os
 import platform
 import socket
+import struct
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -17,7 +18,16 @@ import pytest
 from sandbox_probe import SMALL, a_session, ask, needs_bwrap
 
 import neuromation
-from neuromation.agent.sandbox import SandboxLimits, Session, TaskCrashed, TaskFailure, TaskKilled, TaskTimedOut
+from neuromation.agent.sandbox import (
+    SandboxLimits,
+    Session,
+    TaskCrashed,
+    TaskFailure,
+    TaskKilled,
+    TaskTimedOut,
+    cgroups,
+    seccomp,
+)
 from neuromation.agent.sandbox.seccomp import DENIED, MACHINES
 
 pytestmark = needs_bwrap
@@ -101,7 +111,7 @@ def test_nothing_readable_belongs_to_a_closed_place(box: Session) -> None:
     """
     package = str(Path(neuromation.__file__).parent)
     prefixes = [str(Path(p).resolve()) for p in (sys.prefix, sys.base_prefix)]
-    assert attack(box, code, runtime=[*prefixes, package]) == ["/etc/passwd", "/in/given.txt"]
+    assert sorted(attack(box, code, runtime=[*prefixes, package])) == ["/etc/passwd", "/in/given.txt"]
 
 
 def test_the_environment_of_the_host_is_not_readable_from_any_process(box: Session) -> None:
@@ -159,17 +169,16 @@ def test_the_task_has_no_privilege_and_cannot_gain_one(box: Session) -> None:
         assert int(status[name], 16) == 0
     assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
     assert status["Uid"].split() == ["1000"] * 4
-    assert "0" not in attack(box, "value = open('/proc/self/uid_map').read()").split()[1]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only a root host becomes somebody else")
 def test_a_root_host_is_not_root_for_the_kernel_either(box: Session) -> None:
-    _, outside, count = attack(box, "value = open('/proc/self/uid_map').read()").split()
-    assert count == "1"
-    # Nested: the outer number is of bwrap's first namespace, so ask the host itself.
-    pid = Path(f"/proc/{box._process._popen.pid}/task/{box._process._popen.pid}/children").read_text().split()[0]
-    assert os.stat(f"/proc/{pid}").st_uid >= 1_900_000_000
-    assert outside != "0"
+    supervisor = box._process._popen.pid
+    bwrap = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()[0]
+    status = Path(f"/proc/{bwrap}/status").read_text()
+    users = next(line.split()[1:] for line in status.splitlines() if line.startswith("Uid:"))
+    assert all(int(user) >= 1_900_000_000 for user in users)
+    assert "\nGroups:\t \n" in status
 
 
 def test_there_is_no_terminal(box: Session) -> None:
@@ -249,17 +258,40 @@ def test_no_namespace_can_be_made(box: Session) -> None:
     assert attack(box, CALL, calls=calls) == [errno.EPERM] * 4 + [errno.ENOSYS] * 2
 
 
-def test_user_namespaces_are_off_even_without_the_filter(box: Session) -> None:
-    assert int(attack(box, "value = open('/proc/sys/user/max_user_namespaces').read()")) <= 1
-
-
-def test_mount_and_its_friends_cannot_be_run_as_programs(box: Session) -> None:
+def test_programs_that_change_the_world_fail(box: Session) -> None:
     code = """
-        import subprocess
-        commands = ["unshare -Ur true", "mount -t tmpfs none /tmp", "su -c true", "chroot / true", "nsenter -t 1 -m true"]
-        value = [subprocess.run(c.split(), capture_output=True).returncode != 0 for c in commands]
+        import shutil, subprocess
+        commands = ["unshare -Ur true", "mount -t tmpfs none /tmp", "su -c true", "nsenter -t 1 -m true"]
+        present = [command.split() for command in commands if shutil.which(command.split()[0])]
+        value = [subprocess.run(command, capture_output=True).returncode != 0 for command in present]
     """
     assert all(attack(box, code))
+
+
+def test_namespaces_alone_hold_when_the_filter_is_gone(inputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two walls are two only if each stands alone: here the filter lets everything pass."""
+    allow_all = struct.pack("<HBBI", 0x06, 0, 0, 0x7FFF0000)
+    monkeypatch.setattr(seccomp, "program", lambda: allow_all)
+    code = """
+        import ctypes, socket
+        libc = ctypes.CDLL(None, use_errno=True)
+        value = {}
+        for name, flag in (("user", 0x10000000), ("mounts", 0x20000), ("network", 0x40000000)):
+            value[name] = libc.unshare(flag) and ctypes.get_errno()
+        value["mount"] = libc.mount(b"none", b"/tmp", b"tmpfs", 0, None) and ctypes.get_errno()
+        value["remount"] = libc.mount(b"none", b"/usr", b"", 32 | 4096, None) and ctypes.get_errno()
+        value["unmount"] = libc.umount2(b"/in", 0) and ctypes.get_errno()
+        value["chroot"] = libc.chroot(b"/tmp") and ctypes.get_errno()
+        for host in ("127.0.0.1", "1.1.1.1"):
+            with socket.socket() as s:
+                value[host] = s.connect_ex((host, request["port"]))
+    """
+    with socket.create_server(("127.0.0.1", 0)) as server, a_session(inputs) as session:
+        found = attack(session, code, port=server.getsockname()[1])
+    assert found.pop("user") in (errno.ENOSPC, errno.EPERM)
+    assert found.pop("127.0.0.1") == errno.ECONNREFUSED
+    assert found.pop("1.1.1.1") == errno.ENETUNREACH
+    assert found == dict.fromkeys(found, errno.EPERM)
 
 
 # Writing where it must not.
@@ -290,9 +322,9 @@ def test_nothing_outside_its_own_folders_can_be_written(box: Session, inputs: Pa
     """
     assert attack(box, code, places=places) == []
     for change in ("open('/in/given.txt', 'a')", "os.remove('/in/given.txt')", "os.chmod('/in/given.txt', 0o777)"):
-        with pytest.raises(TaskCrashed, match="OSError|PermissionError"):
+        with pytest.raises(TaskCrashed, match=r"OSError|PermissionError"):
             attack(box, change)
-    assert os.listdir(inputs) == ["given.txt"]
+    assert [path.name for path in inputs.iterdir()] == ["given.txt"]
 
 
 @pytest.mark.parametrize("place", ["/out", "/tmp", "/dev/shm"])
@@ -351,8 +383,6 @@ def test_memory_that_is_no_process_own_counts_too(inputs: Path) -> None:
 
 
 def test_without_control_groups_memory_is_still_bounded(inputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from neuromation.agent.sandbox import cgroups
-
     monkeypatch.setattr(cgroups, "hierarchies", lambda _mounts, _membership: {})
     with a_session(inputs, SandboxLimits(memory_mib=96, processes=8)) as session:
         assert session.missing_limits == ("memory", "pids")
@@ -425,7 +455,13 @@ def test_open_files_are_limited(box: Session) -> None:
 
 def test_ignoring_every_signal_does_not_help(inputs: Path) -> None:
     with a_session(inputs) as session:
-        code = "import signal\nfor s in set(signal.valid_signals()) - {9, 19}:\n  signal.signal(s, signal.SIG_IGN)\nwhile True: pass"
+        code = """
+            import signal
+            for number in set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}:
+                signal.signal(number, signal.SIG_IGN)
+            while True:
+                pass
+        """
         with pytest.raises(TaskTimedOut):
             attack(session, code, timeout_s=0.4)
 
@@ -437,11 +473,10 @@ def test_numpy_and_torch_work_inside(inputs: Path) -> None:
     code = """
         import numpy, torch
         torch.set_num_threads(1)
-        torch.use_deterministic_algorithms(True)
-        layer = torch.nn.Conv2d(1, 4, 3)
-        layer(torch.ones(8, 1, 28, 28)).sum().backward()
-        value = [float((numpy.eye(50) @ numpy.ones(50)).sum()), list(layer.weight.grad.shape)]
+        weight = torch.ones(1, 1, 3, 3, requires_grad=True)
+        torch.nn.functional.conv2d(torch.ones(2, 1, 28, 28), weight).sum().backward()
+        value = [float((numpy.eye(50) @ numpy.ones(50)).sum()), weight.grad.tolist()[0][0][0]]
     """
     pytest.importorskip("torch")
     with a_session(inputs, replace(SMALL, memory_mib=1024)) as session:
-        assert attack(session, code, timeout_s=60) == [50.0, [4, 1, 3, 3]]
+        assert attack(session, code, timeout_s=60) == [50.0, [1352.0] * 3]

@@ -289,7 +289,8 @@ from sandbox_probe import a_session
 from test_sandbox_session import processes_of
 with a_session(Path(sys.argv[2]), unsafe=sys.argv[3] == "True") as session:
     pids = [session._process._popen.pid, *processes_of(session)]
-    print(*pids, *session._process.groups.folders, flush=True)
+    left = [*session._process.groups.folders, *filter(None, [session._process._scratch])]
+    print(*pids, *left, flush=True)
     session.run({"code": "while True: pass"}, timeout_s=50)
 """
 
@@ -302,6 +303,7 @@ def test_nothing_outlives_a_host_that_is_killed(unsafe: bool, inputs: Path) -> N
         host.send_signal(signal.SIGKILL)
     pids = [int(word) for word in words if word.isdecimal()]
     folders = [Path(word) for word in words if not word.isdecimal()]
+    assert len(folders) >= unsafe
     assert len(pids) >= 2
     assert wait_until_gone(pids)
     assert not any(folder.exists() for folder in folders)

@@ -27,6 +27,7 @@ from neuromation.catalog.errors import (
 )
 from neuromation.catalog.model import FileRef, Item, Version, Viewer
 from neuromation.kernel.errors import Invalid
+from neuromation.kernel.hashing import hash_json
 from neuromation.kernel.ids import new_id
 from neuromation.kernel.money import Ntk
 
@@ -103,6 +104,7 @@ def test_facts_come_back_from_the_database_as_they_went(conn: sa.Connection, fac
     with conn.begin_nested() as savepoint:
         version = a_version(conn, an_item(conn), manifest=facts, lineage=facts)
         assert version.manifest == version.lineage == facts
+        assert hash_json(version.manifest) == hash_json(facts)
         savepoint.rollback()
 
 

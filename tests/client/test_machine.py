@@ -30,13 +30,13 @@ def test_a_poll_brings_work(platform: StandIn, node_client: NodeClient) -> None:
         "lease_s": 60,
     }
     platform.on("POST", "/node/poll", ok({"state": "active", "auctions": [], "leases": [lease], "cancelled": []}))
-    assert node_client.poll(wire.Poll(free_slots=1)).leases[0].spec == {"generator": "digits"}
+    assert node_client.poll(wire.Poll(free_slots=1, tasks_max=8)).leases[0].spec == {"generator": "digits"}
 
 
 def test_a_poll_that_broke_is_left_to_the_agents_next_one(platform: StandIn, node_client: NodeClient) -> None:
     platform.on("POST", "/node/poll", DROP)
     with pytest.raises(Unreachable):
-        node_client.poll(wire.Poll())
+        node_client.poll(wire.Poll(tasks_max=8))
     assert len(platform.asked) == 1
 
 

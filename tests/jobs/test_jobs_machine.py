@@ -23,7 +23,7 @@ from neuromation.kernel.clock import FakeClock
 
 NODES = ("a1", "a2", "b1")
 OWNERS = {"a1": "acc_a", "a2": "acc_a", "b1": "acc_b"}
-WORK, AUDITS, ATTEMPTS_MAX = 6, 2, 3
+WORK, AUDITS, ATTEMPTS_MAX = 4, 1, 3
 LEASE_S = 60.0
 
 P, L, C, A, S, F = (
@@ -75,7 +75,7 @@ class LeaseMachine(RuleBasedStateMachine):
         ids = jobs.enqueue(self.conn, self.job.id, work + audits, now=self.clock.now())
         self.tasks = {id: ModelTask(True, set()) for id in ids[:WORK]}
         self.tasks |= {id: ModelTask(False, {"acc_b"}) for id in ids[WORK:]}
-        self.quotas = {"a1": ModelQuota(3), "a2": ModelQuota(2), "b1": ModelQuota(2)}
+        self.quotas = {"a1": ModelQuota(2), "a2": ModelQuota(1), "b1": ModelQuota(2)}
         awards = [NewQuota(node, quota.awarded) for node, quota in self.quotas.items()]
         jobs.set_quotas(self.conn, self.job.id, awards, now=self.clock.now())
 
@@ -255,5 +255,5 @@ class LeaseMachine(RuleBasedStateMachine):
 def test_leases_follow_the_model_in_any_order_of_events(engine: sa.Engine) -> None:
     machine = type("Machine", (LeaseMachine,), {"engine": engine})
     health = [HealthCheck.too_slow, HealthCheck.filter_too_much]
-    options = settings(max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=health)
+    options = settings(max_examples=60, stateful_step_count=50, deadline=None, suppress_health_check=health)
     run_state_machine_as_test(machine, settings=options)

@@ -1,4 +1,4 @@
-"""Builders for learning: small symbols, random weights and random weights."""
+"""Builders for learning: small symbols, and random weights."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from learning_builders import some_weights
 
@@ -60,6 +60,7 @@ def test_a_sparse_delta_keeps_the_largest_values_and_drops_the_others(seed: int,
     assert np.allclose(read[order[:kept]], delta["a"].ravel()[order[:kept]], atol=0.02)
 
 
+@settings(max_examples=20, deadline=None)
 @given(SEEDS, st.floats(0.05, 1.0))
 def test_error_feedback_sends_everything_in_the_long_run(seed: int, keep: float) -> None:
     delta = some_weights(seed=seed)

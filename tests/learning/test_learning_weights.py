@@ -42,7 +42,7 @@ def test_the_sign_of_zero_does_not_change_the_hash(array: np.ndarray) -> None:
     assert weights_hash({"a": positive}) == weights_hash({"a": negative})
 
 
-@given(st.floats(0.001, 1000, width=32), st.sampled_from([-1, 1]))
+@given(st.floats(0.125, 1024, width=32), st.sampled_from([-1, 1]))
 def test_a_change_over_the_grid_changes_the_hash(value: float, sign: int) -> None:
     ones = np.array([sign * value], np.float32)
     assert weights_hash({"a": ones}) != weights_hash({"a": ones * np.float32(1 + 2**-14)})

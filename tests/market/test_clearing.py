@@ -149,14 +149,25 @@ def test_an_owner_of_several_machines_gains_nothing_by_lying_for_all_of_them(
     request, bids, nodes = market
     owner = data.draw(st.sampled_from(sorted({b.owner_id for b in bids})))
     mine = [b for b in bids if b.owner_id == owner]
+    highest = request.reserve_per_cu.micro
+    assume(all(b.price_per_cu.micro <= highest for b in mine))
     costs = {b.node_id: b.price_per_cu.micro for b in bids}
     honest = _gain(market, costs, owner)
     assert honest >= 0
     for _ in range(8):
         changes: dict[str, Bid | None] = {
-            b.node_id: repriced(b, data.draw(st.integers(0, 12), label=b.node_id)) for b in mine
+            b.node_id: repriced(b, data.draw(st.integers(0, highest), label=b.node_id)) for b in mine
         }
         assert _gain((request, with_bids(bids, changes), nodes), costs, owner) <= honest
+
+
+def test_a_machine_dearer_than_the_maximum_can_complete_its_owners_pool() -> None:
+    """A known limit: the maximum counts a machine, so an owner may offer one at a loss to sell the others."""
+    dear, cheap = a_node("dear", owner_id="me"), a_node("cheap", owner_id="me")
+    request, costs = a_request(tasks=3, reserve_per_cu=Ntk(8)), {"dear": 9, "cheap": 5}
+    bids = [a_bid(dear, 9, 4), a_bid(cheap, 5, 2)]
+    assert _gain((request, bids, [dear, cheap]), costs, "me") == 0
+    assert _gain((request, [repriced(bids[0], 8), bids[1]], [dear, cheap]), costs, "me") == 5
 
 
 def test_pay_as_bid_rewards_a_lie() -> None:

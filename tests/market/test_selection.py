@@ -120,13 +120,15 @@ def test_ties_are_settled_also_where_the_pool_size_binds() -> None:
 
 
 def test_without_a_solver_the_gap_is_stated() -> None:
-    # The owner of the cheap node also has the only others: opening cheapest-first blocks the better pool.
-    offers = (Offer("a", "o", 1, 2), Offer("b", "o", 5, 1), Offer("c", "p", 4, 2), Offer("d", "q", 9, 1))
+    # The three cheapest open, b among them; but c and d could open for owner q, and leave both tasks of owner p to a.
+    offers = (Offer("a", "p", 0, 2), Offer("b", "p", 1, 1), Offer("c", "q", 1, 2), Offer("d", "q", 1, 1))
     problem = Problem(tasks=4, offers=offers, owner_max=2, pool_min=3)
     selection = select(problem, solver=lambda _: None)
     assert problem.allows(selection.shares)
-    assert selection.cost >= selection.bound == brute_force(problem)
-    assert selection.is_proven == (selection.gap == 0)
+    assert not selection.is_proven
+    assert (selection.cost, selection.bound) == (3, 2)
+    assert selection.gap == 0.5
+    assert select(problem).cost == 2
 
 
 def test_cheapest_first_leaves_tasks_over_when_the_offers_are_too_few() -> None:

@@ -74,7 +74,10 @@ def run(options: NodeOptions, *, tell: Tell, stop: threading.Event | None = None
     tell("benchmarked", {"render_cu_per_s": speeds.render, "train_cu_per_s": speeds.train})
     floors = _floors(options, speeds)
     joined = _join(options, isolation, floors)
-    tell("joined", {"node": joined.node.id, "name": options.name, "floor_render": str(floors[0]), "floor_train": str(floors[1])})
+    tell(
+        "joined",
+        {"node": joined.node.id, "name": options.name, "floor_render": str(floors[0]), "floor_train": str(floors[1])},
+    )
     with NodeClient(options.endpoint, joined.token) as client:
         client.benchmark(render_cu_per_s=speeds.render, train_cu_per_s=speeds.train)
         _Node(options, client, speeds, floors, tell).live(stop or threading.Event())
@@ -104,7 +107,11 @@ def _join(options: NodeOptions, isolation: str, floors: tuple[Ntk, Ntk]) -> wire
         agent_version=__version__,
     )
     body = wire.NodeJoin(
-        name=options.name, hardware=hardware, floor_render=str(floors[0]), floor_train=str(floors[1]), slots=options.slots
+        name=options.name,
+        hardware=hardware,
+        floor_render=str(floors[0]),
+        floor_train=str(floors[1]),
+        slots=options.slots,
     )
     with Client(options.endpoint, options.token) as owner:
         joined = owner.join(body)
@@ -125,7 +132,9 @@ def _gpu() -> str:
 class _Node:
     """The main loop: everything that waits on the platform happens here, everything that computes in slots."""
 
-    def __init__(self, options: NodeOptions, client: NodeClient, speeds: Speeds, floors: tuple[Ntk, Ntk], tell: Tell) -> None:
+    def __init__(
+        self, options: NodeOptions, client: NodeClient, speeds: Speeds, floors: tuple[Ntk, Ntk], tell: Tell
+    ) -> None:
         self._options = options
         self._client = client
         self._speeds = speeds
@@ -133,7 +142,8 @@ class _Node:
         self._tell = tell
         self._queue: queue.Queue[wire.TaskLease | None] = queue.Queue()
         self._slots = [
-            Slot(client, self._queue, cpu_share=options.cpu_share, unsafe=options.unsafe, tell=tell) for _ in range(options.slots)
+            Slot(client, self._queue, cpu_share=options.cpu_share, unsafe=options.unsafe, tell=tell)
+            for _ in range(options.slots)
         ]
         self._idle = IdleCommand(options.idle_command)
         self._bids: set[str] = set()

@@ -25,7 +25,9 @@ SHARD_FILE, DELTA_FILE, WEIGHTS_FILE = "shard.parquet", "delta.bin", "weights.sa
 
 def handle(request: Json, inputs: Path, out: Path, progress: Progress) -> Json:
     """Do one task: `request` holds its kind, its spec, and the names of its inputs in the folder `inputs`."""
-    work = {"generate": generate, "train": train, "trial": trial, "audit": audit, "benchmark": benchmark}.get(request["kind"])
+    work = {"generate": generate, "train": train, "trial": trial, "audit": audit, "benchmark": benchmark}.get(
+        request["kind"]
+    )
     if work is None:
         raise Invalid(f"this node knows no work of kind {str(request['kind'])[:40]!r}", reason="bad-spec")
     files = {name: inputs / file for name, file in request.get("inputs", {}).items()}
@@ -59,8 +61,9 @@ def train(spec: Json, files: dict[str, Path], out: Path, progress: Progress) -> 
 
     start = _weights(spec, files["start.safetensors"])
     images, labels = _pictures(files)
+    model, config, classes = spec["model"], spec["config"], spec["classes"]
     done = train_segments(
-        spec["model"], spec["config"], spec["classes"], start, images, labels, segments=spec["segments"], **_recipe(spec)
+        model, config, classes, start, images=images, labels=labels, segments=spec["segments"], **_recipe(spec)
     )
     for number, weights in enumerate(done.segments, 1):
         (out / f"segment-{number}.safetensors").write_bytes(weights_to_bytes(weights))
@@ -88,8 +91,8 @@ def trial(spec: Json, files: dict[str, Path], out: Path, progress: Progress) -> 
         spec["model"],
         spec["config"],
         spec["classes"],
-        images,
-        labels,
+        images=images,
+        labels=labels,
         steps=spec["steps"],
         batch_size=spec["batch_size"],
         lr=spec["lr"],
@@ -126,8 +129,8 @@ def _train_again(spec: Json, units: list[int], files: dict[str, Path], out: Path
         spec["config"],
         spec["classes"],
         before,
-        images,
-        labels,
+        images=images,
+        labels=labels,
         segment=units[0],
         segments=spec["segments"],
         **_recipe(spec),
@@ -160,10 +163,10 @@ def benchmark(spec: Json, files: dict[str, Path], out: Path, progress: Progress)
     images = np.stack([u.image for u in units])
     labels = np.array([u.label for u in units], np.int64)
     recipe: Json = {"batch_size": 64, "lr": 0.003, "seed": 0}
-    run_trial(model.name, {}, generator.classes, images, labels, steps=4, **recipe)
+    run_trial(model.name, {}, generator.classes, images=images, labels=labels, steps=4, **recipe)
     steps, start = 0, time.perf_counter()
     while time.perf_counter() - start < BENCHMARK_S:
-        run_trial(model.name, {}, generator.classes, images, labels, steps=24, **recipe)
+        run_trial(model.name, {}, generator.classes, images=images, labels=labels, steps=24, **recipe)
         steps += 24
     train_speed = steps * 64 * model.cu_per_sample / (time.perf_counter() - start)
     return {"render_cu_per_s": render, "train_cu_per_s": train_speed}

@@ -20,7 +20,7 @@ from neuromation.kernel.errors import NeuromationError
 Tell = Callable[[str, dict[str, Any]], None]
 
 TASK_MAX_S = 3600.0
-INPUTS_MAX_BYTES = 4 * 2**30  # a slot's cache of inputs is emptied beyond this
+LINGER_S = 20.0  # a runner takes seconds to import torch
 _REASONS = {
     "out-of-memory": "out-of-memory",
     "task-timed-out": "task-timed-out",
@@ -36,7 +36,13 @@ class Slot(threading.Thread):
     """
 
     def __init__(
-        self, client: NodeClient, tasks: queue.Queue[wire.TaskLease | None], *, cpu_share: float, unsafe: bool, tell: Tell
+        self,
+        client: NodeClient,
+        tasks: queue.Queue[wire.TaskLease | None],
+        *,
+        cpu_share: float,
+        unsafe: bool,
+        tell: Tell,
     ) -> None:
         super().__init__(daemon=True, name="slot")
         self.current: wire.TaskLease | None = None
@@ -53,16 +59,22 @@ class Slot(threading.Thread):
     def run(self) -> None:
         """Work until a None comes out of the queue."""
         try:
-            while (task := self._tasks.get()) is not None:
+            while (task := self._next()) is not None:
                 if task.id not in self.dropped:
                     self.current = task
                     self._do(task)
                     self.current = None
-                if self._tasks.empty():
-                    self._close()
         finally:
             self._close()
             shutil.rmtree(self._inputs, ignore_errors=True)
+
+    def _next(self) -> wire.TaskLease | None:
+        """The next task; a sandbox that waits for long is closed, one that waits for a job's next round is kept warm."""
+        try:
+            return self._tasks.get(timeout=LINGER_S)
+        except queue.Empty:
+            self._close()
+            return self._tasks.get()
 
     def cancel(self) -> None:
         """Stop what runs now; the platform no longer wants it."""
@@ -76,7 +88,10 @@ class Slot(threading.Thread):
             commit = self._work(task)
             answer = self._client.commit([commit])
             refused = answer.refused.get(task.id)
-            self._tell("refused" if refused else "committed", {"task": task.id, "kind": task.kind, "why": refused or "", "seconds": time.monotonic() - start})
+            self._tell(
+                "refused" if refused else "committed",
+                {"task": task.id, "kind": task.kind, "why": refused or "", "seconds": time.monotonic() - start},
+            )
         except TaskFailure as error:
             self._give_back(task, _REASONS.get(error.reason, "task-crashed"), error.message)
         except NeuromationError as error:
@@ -133,7 +148,9 @@ class Slot(threading.Thread):
     def _give_back(self, task: wire.TaskLease, reason: Any, message: str) -> None:
         self._tell("failed", {"task": task.id, "kind": task.kind, "why": f"{reason}: {message}"})
         try:
-            self._client.fail(wire.TaskFailure(task=task.id, attempt=task.attempt, reason=reason, message=message[:2000]))
+            self._client.fail(
+                wire.TaskFailure(task=task.id, attempt=task.attempt, reason=reason, message=message[:2000])
+            )
         except NeuromationError as error:
             self._tell("lost", {"task": task.id, "why": error.message})
 

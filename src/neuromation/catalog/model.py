@@ -243,7 +243,7 @@ def checked_facts(facts: Mapping[str, Any], what: str, *, size_max: int) -> dict
 
 
 def _plain(value: Any, what: str, *, depth: int) -> Any:
-    """A copy in JSON's own types. What PostgreSQL's jsonb cannot hold is refused: NaN, NUL, half a surrogate pair."""
+    """A copy in JSON's own types. What PostgreSQL cannot hold is refused: NaN, NUL, half a surrogate pair."""
     if depth > DEPTH_MAX:
         raise BadVersion(f"the {what} is nested deeper than {DEPTH_MAX} levels; flatten it", reason=f"bad-{what}")
     if value is None or isinstance(value, bool | int):

@@ -60,8 +60,8 @@ NAME_LOCK = text("select pg_advisory_xact_lock(hashtextextended('catalog:' || :k
 
 INSERT_VERSION = text("""
     insert into catalog_version (id, item, number, content_hash, manifest, files, lineage, created)
-    values (:id, :item, :number, :content_hash, cast(:manifest as jsonb), cast(:files as jsonb),
-        cast(:lineage as jsonb), :now)
+    values (:id, :item, :number, :content_hash, cast(:manifest as json), cast(:files as json),
+        cast(:lineage as json), :now)
 """)
 COUNT_UP = text("update catalog_item set versions = :number where id = :id")
 BY_CONTENT = text(f"{_BOTH} where v.item = :item and v.content_hash = :content_hash")

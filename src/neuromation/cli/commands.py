@@ -55,7 +55,8 @@ class Connection:
         """The platform as the logged-in caller sees it. Raises Unauthenticated."""
         if not self.profile.token:
             raise Unauthenticated(
-                f"nobody is logged in at {self.profile.endpoint}; run `neuromation auth login`, or set NEUROMATION_TOKEN"
+                f"nobody is logged in at {self.profile.endpoint}; "
+                "run `neuromation auth login`, or set NEUROMATION_TOKEN"
             )
         return self.stranger
 
@@ -74,7 +75,12 @@ class Connection:
 
 def group(help: str) -> typer.Typer:
     """A noun: a group of commands."""
-    return typer.Typer(help=help, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+    app = typer.Typer(help=help, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+    def noun() -> None: ...
+
+    app.callback(help=help)(noun)  # without it Typer takes a noun with one verb for the verb
+    return app
 
 
 def command(app: typer.Typer, name: str, *, example: str, alias: str = "") -> Callable[[F], F]:
@@ -82,9 +88,10 @@ def command(app: typer.Typer, name: str, *, example: str, alias: str = "") -> Ca
 
     def register(function: F) -> F:
         door = _door(function)
-        app.command(name, epilog=f"\b\nExample:\n  {example}")(door)
+        epilog = f"\b\nExample:\n  {example}"
+        app.command(name, epilog=epilog)(door)
         if alias:
-            app.command(alias, hidden=True)(door)
+            app.command(alias, epilog=epilog, hidden=True)(door)
         return function
 
     return register

@@ -147,7 +147,9 @@ def verify(
     value = {"dataset": ref, "sample_seed": chosen, **report.to_dict()}
     connection.out.result(value, lambda: _show_report(connection.out, report, chosen))
     if not report.ok:
-        raise NotAsPublished(f"{report.failed} things in {ref} are not as published; do not use it, and tell its owner")
+        raise NotAsPublished(
+            f"{ref} differs from what was published in {report.failed} places; do not use it, and tell its owner"
+        )
 
 
 def _verified_here(folder: Path, units: int, seed: int, root: str | None) -> VerifyReport:

@@ -1,8 +1,8 @@
 """The entry point: finds the command, loads only that, and turns every error into a sentence and an exit code.
 
-Exit codes: 0 done; 1 failed; 2 wrong usage or input; 3 not found; 4 not logged in or not allowed; 5 refused by the state
-of the world (balance, quote, no feasible pool); 6 platform unreachable or broken; 7 the job ended without a result;
-124 waited too long; 130 interrupted.
+Exit codes: 0 done; 1 failed; 2 wrong usage or input; 3 not found; 4 not logged in or not allowed; 5 refused by the
+state of the world (balance, quote, no feasible pool); 6 platform unreachable or broken; 7 the job ended without a
+result; 124 waited too long; 130 interrupted.
 """
 
 from __future__ import annotations

@@ -2,19 +2,134 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+import platform
+import re
+import signal
+import threading
+from datetime import datetime
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from neuromation.cli.auth import password_from
 from neuromation.cli.commands import Connection, command, group, needing
+from neuromation.cli.output import Output
+from neuromation.kernel.errors import Invalid, Unauthenticated
+from neuromation.kernel.money import ZERO, Ntk
 
 if TYPE_CHECKING:
+    from neuromation.agent.main import NodeOptions
     from neuromation.client.schemas import NodeInfo
 
 app = group("Let this machine earn; list your nodes.")
 
 NodeId = Annotated[str, typer.Argument(metavar="NODE", help="The node's id.")]
+
+FloorOption = Annotated[
+    str, typer.Option("--floor", help="NTK per CU you render for at least, or auto: what it costs you.")
+]
+FloorTrainOption = Annotated[str, typer.Option("--floor-train", help="The same for training.")]
+YieldOption = Annotated[str, typer.Option("--idle-yield", metavar="NTK", help="What the idle command earns an hour.")]
+
+
+@command(app, "start", example="neuromation node start --floor auto --idle-command './miner' --idle-yield 0.4")
+def start(
+    connection: Connection,
+    *,
+    name: Annotated[str, typer.Option(help="The machine's name; default: its host name.")] = "",
+    email: Annotated[str, typer.Option(help="Log in as this provider for this run only, instead of a token.")] = "",
+    floor: FloorOption = "auto",
+    floor_train: FloorTrainOption = "auto",
+    slots: Annotated[int, typer.Option(min=1, max=256, help="Tasks at a time.")] = 1,
+    cpu_share: Annotated[float, typer.Option(min=0.01, max=1, help="Part of the time that a slot may compute.")] = 1.0,
+    stake: Annotated[str, typer.Option(metavar="NTK", help="Have so much at stake, from your balance.")] = "",
+    idle_command: Annotated[str, typer.Option(help="Runs while there is no task, never beside one.")] = "",
+    idle_yield: YieldOption = "0",
+    unsafe: Annotated[
+        bool, typer.Option("--unsafe-no-sandbox", help="Run strangers' tasks without a sandbox.")
+    ] = False,
+    max_idle: Annotated[
+        float | None, typer.Option(min=0, metavar="SECONDS", help="Stop after so long without work.")
+    ] = None,
+) -> None:
+    """Let this machine work and earn: benchmark, join, bid, compute, until Ctrl-C. With --json one event a line.
+
+    It needs the role provider and calls out only; nothing is opened on this machine.
+    """
+    with needing("node"):
+        from neuromation.agent.main import NodeOptions
+
+    options = NodeOptions(
+        endpoint=connection.profile.endpoint,
+        token=_owner_token(connection, email),
+        name=name or _host_name(),
+        floor_render=_floor(floor),
+        floor_train=_floor(floor_train),
+        slots=slots,
+        cpu_share=cpu_share,
+        stake=_amount(stake) if stake else None,
+        idle_command=idle_command,
+        idle_yield_per_h=_amount(idle_yield),
+        unsafe=unsafe,
+        max_idle_s=max_idle,
+    )
+    _run(options, connection.out)
+
+
+def _run(options: NodeOptions, out: Output) -> None:
+    """Be a node until SIGINT or SIGTERM; a second one does not wait for tasks to be given back."""
+    with needing("node"):
+        from neuromation.agent.main import run
+    stop = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        out.note("stopping: tasks are given back")
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_DFL)
+        stop.set()
+
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, end)
+
+    def tell(what: str, facts: dict[str, Any]) -> None:
+        if out.as_json:
+            out.line({"event": what, **facts})
+        else:
+            pairs = ", ".join(
+                f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in facts.items()
+            )
+            out.note(f"{datetime.now().astimezone():%H:%M:%S} {what}{': ' if pairs else ''}{pairs}")
+
+    run(options, tell=tell, stop=stop)
+
+
+def _owner_token(connection: Connection, email: str) -> str:
+    if email:
+        password = password_from(stdin=False, confirm=False)
+        return connection.stranger.log_in(email=email, password=password).token
+    if not connection.profile.token:
+        raise Unauthenticated(
+            "a node needs its owner's token: run `neuromation auth login`, or pass --email or --token"
+        )
+    return connection.profile.token
+
+
+def _host_name() -> str:
+    """The machine's name as the platform takes names."""
+    return re.sub(r"[^a-z0-9._-]+", "-", platform.node().lower()).strip("-._")[:64] or "node"
+
+
+def _floor(text: str) -> Ntk | None:
+    """A floor in NTK per CU; None for "auto". Raises Invalid."""
+    return None if text == "auto" else _amount(text)
+
+
+def _amount(text: str) -> Ntk:
+    amount = Ntk.parse(text)
+    if amount < ZERO:
+        raise Invalid(f"{text} NTK is below zero; write 0 or more, or auto where a floor is meant")
+    return amount
 
 
 @command(app, "list", alias="ls", example="neuromation node list")

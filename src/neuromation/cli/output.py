@@ -79,6 +79,9 @@ class Output:
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, title: str = "") -> None:
         """A table of a result; a column whose name ends with ">" is aligned to the right."""
+        if not rows:
+            self.note(f"no {columns[0]} to show")
+            return
         from rich import box
         from rich.table import Table
         from rich.text import Text

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from neuromation.cli.commands import command, group, needing
+from neuromation.cli.commands import command, needing
 from neuromation.cli.output import Output
 
-app = group("Run a platform on this machine.")
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @command(app, "serve", example="neuromation serve --port 8000 --data ./platform")

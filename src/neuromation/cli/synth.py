@@ -46,7 +46,7 @@ def generate(
 ) -> None:
     """Generate a labelled data set into a folder: files, manifest with Merkle root, Croissant, card."""
     start = time.monotonic()
-    processes = workers or len(os.sched_getaffinity(0))
+    processes = workers or _processors()
 
     def make(where: Path) -> Manifest:
         return _generate(
@@ -85,6 +85,11 @@ def generate(
     }
     names = ("folder", "units", "merkle_root", "units_per_s")
     out.result(value, lambda: out.facts([(name.replace("_", " "), value[name]) for name in names]))
+
+
+def _processors() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _generate(

@@ -25,7 +25,7 @@ def show(
         out.facts(
             [
                 ("account", wallet.account),
-                ("available", f"{wallet.available} NTK (about {wallet.fiat})"),
+                ("available", f"{wallet.available} NTK, {wallet.fiat}"),
                 ("held", f"{wallet.held} NTK for orders that have not started"),
                 ("escrow", f"{wallet.escrow} NTK for running jobs"),
             ]

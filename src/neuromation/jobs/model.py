@@ -45,6 +45,7 @@ class JobKind(StrEnum):
     DATASET = "dataset"
     TRAINING = "training"
     ADAPTATION = "adaptation"
+    EVALUATION = "evaluation"  # on the platform itself: no tasks, no auction
 
 
 class JobState(StrEnum):
@@ -64,7 +65,7 @@ _ENDS = frozenset({_S.REFUNDED, _S.CANCELLED})
 # From running and verifying a job may go back to bidding: lost nodes and rejected work are bought again.
 JOB_MOVES: Mapping[JobState, frozenset[JobState]] = {
     _S.QUOTED: frozenset({_S.FUNDED}) | _ENDS,
-    _S.FUNDED: frozenset({_S.BIDDING}) | _ENDS,
+    _S.FUNDED: frozenset({_S.BIDDING, _S.RUNNING}) | _ENDS,
     _S.BIDDING: frozenset({_S.RUNNING}) | _ENDS,
     _S.RUNNING: frozenset({_S.BIDDING, _S.VERIFYING}) | _ENDS,
     _S.VERIFYING: frozenset({_S.RUNNING, _S.BIDDING, _S.DELIVERING}) | _ENDS,
@@ -288,6 +289,17 @@ class Delivered:
     attempt: int
     price: Ntk
     cu: int
+
+
+@dataclass(frozen=True, slots=True)
+class Earning:
+    """What a node did in a job: tasks of one kind accepted, their work in micro-CU, and what their awards pay for them."""
+
+    node_id: str
+    kind: TaskKind
+    tasks: int
+    cu: int
+    price: Ntk
 
 
 @dataclass(frozen=True, slots=True)

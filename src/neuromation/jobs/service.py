@@ -45,6 +45,7 @@ from neuromation.jobs.model import (
     BreakReason,
     Commit,
     CommitOutcome,
+    Earning,
     CommitStatus,
     Delivered,
     Event,
@@ -483,6 +484,22 @@ def reject(
     return store.returned(conn.execute(store.REJECT, values))
 
 
+def earnings(conn: Connection, job_id: str) -> list[Earning]:
+    """What every node did in a job that was accepted, by node and kind of task: what a settlement pays."""
+    return store.earnings(conn, job_id)
+
+
+def settle_all(conn: Connection, job_id: str, *, now: datetime) -> int:
+    """Mark all accepted work of a job as paid; how many tasks."""
+    return int(conn.execute(store.SETTLE_ALL, {"job_id": job_id, "now": now}).rowcount)
+
+
+def stop_leasing(conn: Connection, job_id: str, *, now: datetime) -> None:
+    """Give out no more work of a job: its waiting tasks end, its awards close. What nodes hold they may still finish."""
+    conn.execute(store.CANCEL_PENDING, {"job_id": job_id, "now": now})
+    conn.execute(store.CLOSE_QUOTAS, {"job_id": job_id})
+
+
 def get_task(conn: Connection, task_id: str) -> Task:
     """The task with what its present attempt committed. Raises NoSuchTask."""
     task = store.task(conn, task_id)
@@ -537,6 +554,12 @@ def events_after(conn: Connection, job_id: str, seq: int, *, limit: int = EVENTS
     """The job's events numbered above `seq`, in order: what a reader that saw `seq` has missed."""
     check_count("events a page", limit, EVENTS_PAGE_MAX)
     return store.events(conn, job_id, seq, limit)
+
+
+def event_count(conn: Connection, job_id: str, type: str, *, field: str, values: Collection[str]) -> int:
+    """How many of a job's events of one type have one of these texts in a field of their data."""
+    body = {"job_id": job_id, "type": type, "field": field, "values": list(values)}
+    return int(conn.execute(store.EVENT_COUNT, body).scalar_one())
 
 
 def ring(conn: Connection) -> None:

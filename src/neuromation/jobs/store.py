@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, text
 
 from neuromation.jobs.model import (
+    Earning,
     CommitOutcome,
     CommitStatus,
     Delivered,
@@ -313,6 +314,18 @@ CANCEL = text("""
     where id in (
         select id from job_task where job_id = :job_id and state in ('pending', 'leased') order by id for update)
 """)
+EARNINGS = text("""
+    select node_id, kind, count(*)::int as tasks, sum(cu)::bigint as cu, sum(price)::bigint as price from job_task
+    where job_id = :job_id and state in ('accepted', 'settled') and node_id is not null group by node_id, kind order by node_id, kind
+""")
+SETTLE_ALL = text("""
+    with these as (select id from job_task where job_id = :job_id and state = 'accepted' order by id for update)
+    update job_task t set state = 'settled', finished_at = :now from these where t.id = these.id
+""")
+CANCEL_PENDING = text("""
+    update job_task set state = 'cancelled', finished_at = :now
+    where id in (select id from job_task where job_id = :job_id and state = 'pending' and needs_quota order by id for update)
+""")
 CLOSE_QUOTAS = text("update job_quota set open = false where job_id = :job_id and open")
 
 SET_QUOTAS = text("""
@@ -445,6 +458,11 @@ def quotas(conn: Connection, *, job_id: str | None = None, node_id: str | None =
     return [Quota(r.job_id, r.node_id, r.auction_id, r.awarded, r.taken, Ntk(r.price), r.open) for r in rows]
 
 
+def earnings(conn: Connection, job_id: str) -> list[Earning]:
+    rows = conn.execute(EARNINGS, {"job_id": job_id})
+    return [Earning(r.node_id, TaskKind(r.kind), r.tasks, r.cu, Ntk(r.price)) for r in rows]
+
+
 # ---- events ---------------------------------------------------------------------------------------
 
 # The lock makes a job's events become visible in the order of their numbers: without it a reader that saw number 7
@@ -457,6 +475,11 @@ EVENTS = text("""
     select seq, job_id, at, type, data from job_event where job_id = :job_id and seq > :seq order by seq limit :limit
 """)
 RING = text("select pg_notify(:channel, '')")
+
+
+EVENT_COUNT = text("""
+    select count(*)::int from job_event where job_id = :job_id and type = :type and data ->> :field = any(:values)
+""")
 
 
 def emit(conn: Connection, job_id: str, kind: str, data: str, now: datetime) -> int:

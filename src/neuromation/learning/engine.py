@@ -19,6 +19,7 @@ from neuromation.learning.zoo import check_classes, get_model
 LABEL_SMOOTHING = 0.1
 WEIGHT_DECAY = 0.02
 BETAS = (0.9, 0.99)
+LOSS_MAX = 1e4  # guessing costs log(classes), below 7; nothing comes back from this far
 _PREDICT_BATCH = 512
 
 Batch = tuple[Array, NDArray[np.int64], float]  # pictures (B, H, W), labels (B,), learning rate of this step
@@ -72,7 +73,7 @@ def run_steps(module: nn.Module, batches: Iterable[Batch]) -> list[float]:
     weights, so that whoever has the weights at the start can repeat these steps.
 
     Raises:
-        TrainingDiverged: a loss, or a value of the result, is not finite or beyond VALUE_MAX.
+        TrainingDiverged: a loss is not a number or over LOSS_MAX, or a value of the result is over VALUE_MAX.
     """
     optimiser = torch.optim.AdamW(module.parameters(), lr=1.0, betas=BETAS, weight_decay=WEIGHT_DECAY, fused=True)
     losses: list[float] = []
@@ -84,7 +85,7 @@ def run_steps(module: nn.Module, batches: Iterable[Batch]) -> list[float]:
             answers = module(torch.from_numpy(images).unsqueeze(1))
             loss = functional.cross_entropy(answers, torch.from_numpy(labels), label_smoothing=LABEL_SMOOTHING)
             losses.append(float(loss.item()))
-            if not np.isfinite(losses[-1]):
+            if not losses[-1] <= LOSS_MAX:  # also when it is not a number
                 raise _diverged(len(losses))
             torch.autograd.backward(loss)
             optimiser.step()

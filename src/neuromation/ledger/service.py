@@ -184,6 +184,16 @@ def statement(
     return store.entries(conn, code, before=before, after=after, limit=_limit(limit, PAGE_MAX))
 
 
+def received(conn: sa.Connection, code: str, *, memo_prefix: str) -> Ntk:
+    """All that an account was ever paid by transfers whose memo begins so, such as with the id of a node."""
+    return store.received(conn, code, memo_prefix=memo_prefix)
+
+
+def size(conn: sa.Connection) -> tuple[int, int]:
+    """How many transfers and accounts there are."""
+    return store.size(conn)
+
+
 def transfers_of(conn: sa.Connection, ref: str, *, limit: int = PAGE_MAX) -> list[Record]:
     """What was moved for one `ref`, such as a job, in order: holds, their resolutions, transfers."""
     return store.records_of(conn, ref, after=0, limit=_limit(limit, PAGE_MAX))

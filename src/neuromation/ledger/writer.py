@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ QUEUE_MAX = 10_000  # groups that may wait
 BATCH_MAX = 256  # groups in one commit
 TRIES_MAX = 3  # of one group, when the database goes away or ends a deadlock
 RETRY_AFTER_S = 1.0
+LINGER_S = 0.001  # less than a commit takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,12 @@ class LedgerWriter:
     """Applies groups of linked requests in the order they arrive; start and stop it as a context manager."""
 
     def __init__(
-        self, engine: sa.Engine, clock: Clock, *, queue_max: int = QUEUE_MAX, batch_max: int = BATCH_MAX
+        self,
+        engine: sa.Engine,
+        clock: Clock,
+        *,
+        queue_max: int = QUEUE_MAX,
+        batch_max: int = BATCH_MAX,
     ) -> None:
         # Autocommit, because a batch is one statement: it is its own transaction, without two more round trips.
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -98,21 +105,31 @@ class LedgerWriter:
 
     def _batches(self) -> Iterator[list[_Item]]:
         """What waits, in order: whole batches, at least one item each, until the end is met."""
-        while (item := self._queue.get()) is not None:
-            batch = [item]
-            ended = False
-            while len(batch) < self._batch_max and not ended:
-                try:
-                    more = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if more is None:
-                    ended = True
-                else:
-                    batch.append(more)
+        ended = False
+        lately = 1  # a fading memory of how many asked together
+        while not ended and (first := self._queue.get()) is not None:
+            batch, ended = self._collect(first, wanted=lately)
+            lately = max(len(batch), lately // 2)
             yield [item for item in batch if item.answer.set_running_or_notify_cancel()]
-            if ended:
-                return
+
+    def _collect(self, first: _Item, *, wanted: int) -> tuple[list[_Item], bool]:
+        """`first` and all that waits; and whether the end was met.
+
+        Callers who got their answers together will ask again together: so while fewer wait than lately did, linger a
+        little. Else the first of them would go alone, and the others wait for a whole commit.
+        """
+        batch = [first]
+        until = time.monotonic() + LINGER_S
+        while len(batch) < self._batch_max:
+            patience = until - time.monotonic() if len(batch) < wanted else 0.0
+            try:
+                item = self._queue.get(timeout=patience) if patience > 0 else self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if item is None:
+                return batch, True
+            batch.append(item)
+        return batch, False
 
     def _write(self, conn: sa.Connection, batch: list[_Item]) -> None:
         result = self._attempt(conn, batch)

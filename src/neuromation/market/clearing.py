@@ -1,12 +1,15 @@
 """Who works and what each is paid, from a request, sealed bids and measured machines; pure, whole numbers only.
 
-Payments are truthful: no owner gains by asking for anything but its true cost. Unit supply is paid the (k+1)-th
-price; anything else is paid by Vickrey, Clarke and Groves on the exact optimum. The bidder is the *owner*: with
-several machines it could otherwise let one of them raise the price of another. The reserve stands in for each owner
-in turn, as a supplier with the same machines at the customer's maximum, so a payment always exists and never passes
-the maximum. This equals the winner's bid plus its externality, which is also its critical (Myerson) payment. Above
-POOL_MIN_MAX winners a pool's size cannot bind, and then the selection *is* the monotone cheapest-first greedy, at
-whose critical prices the same payments are found.
+Payments are truthful: no price but its true cost earns an owner more. Unit supply is paid the (k+1)-th price; anything
+else is paid by Vickrey, Clarke and Groves on the exact optimum. The bidder is the *owner*: with several machines it
+could otherwise let one of them raise the price of another. The reserve stands in for each owner in turn, as a supplier
+with the same machines at the customer's maximum, so a payment always exists and never passes the maximum. This equals
+the winner's bid plus its externality, which is also its critical (Myerson) payment. Above POOL_MIN_MAX winners a
+pool's size cannot bind, and then the selection *is* the monotone cheapest-first greedy, at whose critical prices the
+same payments are found.
+
+What the proof leaves open: an owner of *several* machines can gain by which of them it offers within the maximum: by
+adding one that costs more where nobody else can complete the pool, or by holding one back where the pool's size binds.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ from neuromation.market.model import (
     reserve_max,
     work_cost,
 )
-from neuromation.market.selection import Problem, Selection, select
+from neuromation.market.selection import Problem, Selection, lower_bound, select
 
 Rule = Literal["truthful", "pay-as-bid"]
 QUOTE_MARGIN_BP = 2_500
@@ -138,12 +141,9 @@ def _payments(problem: Problem, selection: Selection, reserve: int, rule: Rule) 
         losing = [o.price for o, x in zip(problem.offers, selection.shares, strict=True) if not x]
         price = min([*losing, reserve])
         return "uniform", [price * x for x in selection.shares]
-    surplus: dict[str, int] = {}
-    for owner in dict.fromkeys(o.owner_id for o, x in zip(problem.offers, selection.shares, strict=True) if x):
-        without = select(problem.repriced(owner, reserve))
-        if not without.is_proven:
-            return "pay-as-bid", asked
-        surplus[owner] = without.cost - selection.cost
+    winners = dict.fromkeys(o.owner_id for o, x in zip(problem.offers, selection.shares, strict=True) if x)
+    # Of the pool without an owner only the cost matters, and the dual gives that exactly, without a solver.
+    surplus = {owner: lower_bound(problem.repriced(owner, reserve)) - selection.cost for owner in winners}
     return "vcg", _shared_surplus(problem, selection.shares, reserve, surplus)
 
 

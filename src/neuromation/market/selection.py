@@ -10,7 +10,8 @@ and its tolerances.
 
 from __future__ import annotations
 
-from collections import Counter
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -148,36 +149,53 @@ def lower_bound(problem: Problem) -> int:
     relaxed, extras = _fined(problem, 0)
     if extras <= allowed:
         return relaxed
-    low, high = 0, problem.offers[-1].price - problem.offers[0].price + 1
+    # Bracket the best fine: too many extras at `low`, few enough at `high`. The next guess is where the two tangents
+    # cross, pulled inside the bracket; every other guess halves it.
+    low, at_low = 0, (relaxed, extras)
+    high = problem.offers[-1].price - problem.offers[0].price + 1
+    at_high = _fined(problem, high)
+    halve = False
     while high - low > 1:
-        middle = (low + high) // 2
-        if _fined(problem, middle)[1] <= allowed:
-            high = middle
+        crossing = (at_low[0] - low * at_low[1]) - (at_high[0] - high * at_high[1])
+        fine = (low + high) // 2 if halve else crossing // (at_high[1] - at_low[1])
+        fine = min(max(fine, low + 1), high - 1)
+        at_fine = _fined(problem, fine)
+        if at_fine[1] <= allowed:
+            high, at_high = fine, at_fine
         else:
-            low = middle
-    return _fined(problem, high)[0] - high * allowed
+            low, at_low = fine, at_fine
+        halve = not halve
+    return at_high[0] - high * allowed
 
 
 def _fined(problem: Problem, fine: int) -> tuple[int, int]:
     """Cost (fines included) and count of extras of the cheapest choice with a fine on extras; openers win ties."""
-    units = [(o.price, 0, i, 1) for i, o in enumerate(problem.offers)]
-    units += [(o.price + fine, 1, i, o.tasks_max - 1) for i, o in enumerate(problem.offers)]
-    by_owner: Counter[str] = Counter()
+    offers, n = problem.offers, len(problem.offers)
+    by_owner: dict[str, int] = defaultdict(int)
     left, cost, extras = problem.tasks, 0, 0
-    for price, is_extra, i, count in sorted(units):
-        owner = problem.offers[i].owner_id
-        taken = min(left, count, problem.owner_max - by_owner[owner])
-        by_owner[owner] += taken
+    opener = extra = 0  # both kinds stand in price order, so the cheapest unit is the next of one or the other
+    while left and extra < n:
+        is_opener = opener < n and offers[opener].price <= offers[extra].price + fine
+        offer = offers[opener if is_opener else extra]
+        count = 1 if is_opener else offer.tasks_max - 1
+        taken = min(left, count, problem.owner_max - by_owner[offer.owner_id])
+        by_owner[offer.owner_id] += taken
         left -= taken
-        cost += price * taken
-        extras += taken * is_extra
-        if not left:
-            break
+        if is_opener:
+            opener += 1
+            cost += offer.price * taken
+        else:
+            extra += 1
+            extras += taken
+            cost += (offer.price + fine) * taken
     return cost, extras
 
 
 def highs(problem: Problem, limit_s: float = SOLVER_LIMIT_S) -> tuple[int, ...] | None:
-    """The optimum by HiGHS (`scipy.optimize.milp`), rounded to whole tasks; None when it found no choice that holds."""
+    """The optimum by HiGHS (`scipy.optimize.milp`), in whole tasks; None when it found nothing that holds.
+
+    The linear relaxation goes first: its optimal vertices are whole here, and it is many times as fast as branching.
+    """
     import numpy as np
     from scipy.optimize import Bounds, LinearConstraint, milp
     from scipy.sparse import csr_array
@@ -194,18 +212,20 @@ def highs(problem: Problem, limit_s: float = SOLVER_LIMIT_S) -> tuple[int, ...] 
     low = np.concatenate([[problem.tasks, problem.pool_min], np.zeros(len(owners))])
     high = np.concatenate([[problem.tasks, problem.tasks], np.full(len(owners), problem.owner_max)])
     tasks_max = np.array([o.tasks_max for o in problem.offers], dtype=float)
-    result = milp(
-        c=np.concatenate([prices, prices]),
-        integrality=np.ones(2 * n),
-        bounds=Bounds(0, np.concatenate([np.ones(n), tasks_max - 1])),
-        constraints=LinearConstraint(matrix, low, high),
-        options={"time_limit": limit_s, "mip_rel_gap": 0.0},
-    )
-    if result.x is None:
-        return None
-    whole = np.rint(result.x).astype(int)
-    shares = tuple(int(x) for x in whole[:n] + whole[n:])
-    return shares if problem.allows(shares) else None
+    for integrality in (0, 1):
+        result = milp(
+            c=np.concatenate([prices, prices]),
+            integrality=np.full(2 * n, integrality),
+            bounds=Bounds(0, np.concatenate([np.ones(n), tasks_max - 1])),
+            constraints=LinearConstraint(matrix, low, high),
+            options={"time_limit": limit_s, "mip_rel_gap": 0.0},
+        )
+        if result.x is not None:
+            whole = np.rint(result.x).astype(int)
+            shares = tuple(int(x) for x in whole[:n] + whole[n:])
+            if problem.allows(shares):
+                return shares
+    return None
 
 
 def settle_ties(problem: Problem, shares: Sequence[int]) -> tuple[int, ...]:
@@ -215,9 +235,10 @@ def settle_ties(problem: Problem, shares: Sequence[int]) -> tuple[int, ...]:
     for offer, x in zip(problem.offers, shares, strict=True):
         by_owner[offer.owner_id] += x
     for worse in reversed(range(len(settled))):
-        for better in range(worse):
-            if settled[worse] and problem.offers[better].price == problem.offers[worse].price:
-                _move(problem, settled, by_owner, worse, better)
+        better = bisect_left(problem.offers, problem.offers[worse].price, key=lambda o: o.price)
+        while settled[worse] and better < worse:
+            _move(problem, settled, by_owner, worse, better)
+            better += 1
     return tuple(settled)
 
 
@@ -238,15 +259,19 @@ def _move(problem: Problem, shares: list[int], by_owner: Counter[str], worse: in
 def select(problem: Problem, solver: Callable[[Problem], tuple[int, ...] | None] = highs) -> Selection:
     """The cheapest pool of a feasible problem, with its proof; the same whatever the order in which the offers came.
 
-    When the solver gives up, the answer is a pool that keeps every limit, and its `gap` says how far it may be from
-    the optimum.
+    A greedy answer that meets the bound needs no solver. When the solver gives up, the answer is a pool that keeps
+    every limit, and its `gap` says how far it may be from the optimum.
     """
     assert problem.is_feasible
     shares = cheapest_first(problem)
     if problem.allows(shares):
         cost = problem.cost(shares)
         return Selection(shares, cost, cost)
-    found = [s for s in (solver(problem), open_then_fill(problem)) if s is not None]
-    shares = settle_ties(problem, min(found, key=problem.cost))
+    bound = lower_bound(problem)
+    shares = open_then_fill(problem)
+    if problem.cost(shares) > bound:
+        solved = solver(problem)
+        shares = shares if solved is None else min(shares, solved, key=problem.cost)
+    shares = settle_ties(problem, shares)
     assert problem.allows(shares)
-    return Selection(shares, problem.cost(shares), lower_bound(problem))
+    return Selection(shares, problem.cost(shares), bound)

@@ -78,4 +78,6 @@ def view(account: Account) -> wire.Account:
 
 
 def _token_view(token: Token) -> wire.Token:
-    return wire.Token(id=token.id, name=token.name, kind=token.kind, created=token.created, expires=token.expires)
+    return wire.Token(
+        id=token.id, name=token.name, kind=token.kind, created=token.created, expires=token.expires, token=None
+    )

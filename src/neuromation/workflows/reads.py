@@ -76,7 +76,9 @@ def job_view(conn: sa.Connection, job: Job) -> wire.Job:
         audits={
             "open": audits[TaskState.PENDING] + audits[TaskState.LEASED] + audits[TaskState.COMMITTED],
             "done": audits[TaskState.ACCEPTED] + audits[TaskState.SETTLED],
-            "failed": jobs.event_count(conn, job.id, "audit", verdict=["cheat", "auditor-lied"]),
+            "failed": jobs.event_count(
+                conn, job.id, "audit", field="verdict", values=["cheat", "auditor-lied", "undecided"]
+            ),
         },
         bill=bill(conn, job) if job.finished_at else None,
         result=job.result or {},
@@ -111,7 +113,7 @@ def node_view(conn: sa.Connection, node: Node, *, now: datetime) -> wire.NodeInf
         slots=node.hardware.slots,
         isolation=node.hardware.isolation,
         stake=str(ledger.balance_of(conn, f"stake:{node.id}").posted),
-        earned=str(ledger.received(conn, f"user:{node.owner}", kinds=["work", "audit"], memo_prefix=f"{node.id} ")),
+        earned=str(ledger.received(conn, f"user:{node.owner}", memo_prefix=f"{node.id} ")),
         checks_passed=round(sum(c.passed for c in checks)),
         checks_failed=round(sum(c.failed for c in checks)),
         last_seen=node.last_seen,

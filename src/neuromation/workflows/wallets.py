@@ -19,6 +19,7 @@ from neuromation.ledger.model import CUSTODY, Transfer
 from neuromation.workflows.world import World
 
 PLATFORM_ACCOUNTS = ("platform:commission", "platform:seized")
+NEWEST = 2**62  # above every entry's version
 IN_ESCROW = (JobState.RUNNING, JobState.VERIFYING, JobState.DELIVERING)
 
 
@@ -52,7 +53,7 @@ def wallet(world: World, conn: sa.Connection, account_id: str) -> wire.Wallet:
 
 def statement(conn: sa.Connection, account_id: str, *, limit: int) -> wire.Statement:
     """The newest movements, newest first."""
-    entries = ledger.newest_entries(conn, f"user:{account_id}", limit=limit)
+    entries = ledger.statement(conn, f"user:{account_id}", before=NEWEST, limit=limit)
     lines = [
         wire.WalletEntry(at=e.created, kind=e.kind, ref=e.ref, amount=str(e.amount), balance=str(e.balance))
         for e in entries
@@ -84,11 +85,11 @@ def fund(world: World, conn: sa.Connection, principal: Principal, body: wire.Fun
 def audit(conn: sa.Connection) -> wire.Audit:
     """Check the books from the first transfer on."""
     findings = ledger.audit(conn)
-    size = ledger.size_of(conn)
+    transfers, open_accounts = ledger.size(conn)
     return wire.Audit(
         balanced=not findings,
         findings=[wire.Finding(check=f.rule, subject=f.subject, message=f.detail) for f in findings],
-        transfers=size.transfers,
-        accounts=size.accounts,
+        transfers=transfers,
+        accounts=open_accounts,
         in_circulation=str(-ledger.balance_of(conn, CUSTODY).posted),
     )

@@ -124,6 +124,7 @@ class Session:
             "cgroups": [str(folder) for folder in groups.folders],
             "rlimits": bubblewrap.rlimits(limits, memory_is_grouped="memory" not in groups.missing),
             "host_pid": os.getpid(),
+            "scratch": "",
         }
         scratch = None
         if isolation is Isolation.NONE:
@@ -132,7 +133,7 @@ class Session:
             home.mkdir()
             out.mkdir()
             env = bubblewrap.environment(inputs_dir.resolve(), out, home=str(home), limits=limits)
-            plan |= {"command": command, "options": [], "env": env, "uid": None, "data": {}, "folder": str(home)}
+            plan |= {"command": command, "options": [], "env": env, "uid": None, "data": {}, "scratch": str(scratch)}
         else:
             world = bubblewrap.build(inputs_dir, limits)
             plan |= {"command": [bubblewrap.executable(), *command], "options": world.options, "env": {}}
@@ -219,22 +220,31 @@ class _Process:
         control, self._control = os.pipe()
         self._status, status = os.pipe()
         try:
-            self._popen: subprocess.Popen[bytes] = subprocess.Popen(
-                [sys.executable, "-I", "-S", supervisor.__file__, str(control), str(status)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                pass_fds=(control, status),
-                env={},
-                start_new_session=True,
-                bufsize=0,
-            )
+            self._popen = self._spawn(control, status)
+        except BaseException:
+            os.close(self._control)
+            os.close(self._status)
+            raise
         finally:
             os.close(control)
             os.close(status)
         for pipe in self._pipes():
             os.set_blocking(pipe.fileno(), False)
         os.write(self._control, supervisor.packed(plan))
+
+    @staticmethod
+    def _spawn(control: int, status: int) -> subprocess.Popen[bytes]:
+        # The supervisor gets no environment either: what it hands on cannot leak.
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", supervisor.__file__, str(control), str(status)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=(control, status),
+            env={},
+            start_new_session=True,
+            bufsize=0,
+        )
 
     def await_hello(self, timeout_s: float) -> None:
         """Wait for the HELLO frame and for nothing else."""
@@ -355,7 +365,7 @@ class _Process:
         raise TaskCrashed(f"the task's process ended with code {code} and no answer{self._said()}", exit_code=code)
 
     def _last_word(self) -> tuple[int, int] | None:
-        """The exit code and the number of processes killed for memory; None when the tree lives on without its stream."""
+        """The exit code and how many processes were killed for memory; None when the tree lives on without a stream."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._status, selectors.EVENT_READ)
             ready = selector.select(_LAST_WORD_S)

@@ -53,6 +53,11 @@ def main() -> None:
     oom_kills = _oom_kills(plan["cgroups"])
     for folder in plan["cgroups"]:
         _remove(folder)
+    if plan["scratch"]:
+        # Only a bare task has one; a sandbox leaves nothing on the disk.
+        import shutil
+
+        shutil.rmtree(plan["scratch"], ignore_errors=True)
     os.write(status, f"{code} {oom_kills}\n".encode())
 
 
@@ -241,7 +246,7 @@ def _execute(plan: dict[str, Any]) -> NoReturn:
         words = "".join(numbers.get(word, word) + "\0" for word in options)
         command = [command[0], "--args", str(_memory_file(words.encode())), "--", *command[1:]]
     else:
-        os.chdir(plan["folder"])
+        os.chdir(plan["env"]["HOME"])
     os.setsid()
     _libc.prctl(_SET_DEATH_SIGNAL, _SIGKILL, 0, 0, 0)
     env = {name: numbers.get(value, value) for name, value in plan["env"].items()}

@@ -31,9 +31,11 @@ create table catalog_version (
     item text collate "C" not null references catalog_item (id),
     number int not null,
     content_hash text collate "C" not null,
-    manifest jsonb not null,
-    files jsonb not null,
-    lineage jsonb not null,
+    -- json and not jsonb: the text is kept as written, so facts come back (and hash) as they went; jsonb would turn
+    -- the float 1e17 into a whole number.
+    manifest json not null,
+    files json not null,
+    lineage json not null,
     created timestamptz not null,
     constraint catalog_version_number unique (item, number),
     constraint catalog_version_content unique (item, content_hash),

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from neuromation.kernel.errors import Invalid
 from neuromation.kernel.money import Ntk
-from neuromation.market.floors import auto_floor
-from neuromation.market.model import MICRO_PER_CU, PRICE_MAX
+from neuromation.agent.floors import FLOOR_MAX, MICRO_PER_CU, auto_floor
+
 
 amounts = st.integers(0, 10**9).map(Ntk)
 
@@ -22,7 +22,7 @@ def test_an_hour_at_the_floor_pays_the_better_income_and_the_costs(
 ) -> None:
     floor = auto_floor(outside_option_per_h=out, running_income_per_h=own, costs_per_h=costs, cu_per_h=cu_per_h)
     needed = max(out, own).micro + costs.micro
-    assert floor == PRICE_MAX or Fraction(floor.micro * cu_per_h, MICRO_PER_CU) >= needed
+    assert floor == FLOOR_MAX or Fraction(floor.micro * cu_per_h, MICRO_PER_CU) >= needed
     assert not floor or Fraction((floor.micro - 1) * cu_per_h, MICRO_PER_CU) < needed
 
 
