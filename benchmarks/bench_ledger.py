@@ -2,22 +2,23 @@
 
     python benchmarks/bench_ledger.py [--pgledger PATH] [--seconds 2] [--rounds 3] [--clients 8]
 
-What is counted: transfers that are durable when the client has its answer. A hold and its post are two transfers, as two
-rows of the log and four chained entries; pgledger knows no holds, so there a payment in two steps is a transfer to the
-payer's waiting account and one from there: two transfers and four entries too. "spread" is 64 payers and 64 payees, "hot"
-is 64 payers and one payee. Each client asks and waits for the answer before it asks again; several requests of one client
-never overlap, except in the rows that say how many it keeps in flight.
+What is counted: transfers that are durable when the client has its answer. A hold and its post are two transfers: two
+rows of the log and four chained entries. pgledger knows no holds; there a payment in two steps is a transfer to the
+payer's waiting account and one from there: two transfers and four entries too. "spread" is 64 payers and 64 payees;
+"hot" is 64 payers and one payee, whose account our hold touches as well, pgledger's first step does not. A client waits
+for its answer before it asks again, except in the last row, which says how many payments each keeps in flight.
 
-The server's settings are the embedded defaults: fsync and synchronous_commit on, for both. pgledger is called as its own
-benchmark calls it: one statement, one implicit transaction, over bare psycopg with prepared statements. "service" is the
-same for ours: one call of `ledger.service` over SQLAlchemy, one commit. "writer" is `ledger.writer`. Ours keep all
-guarantees: idempotency keys, request hashes, holds with timeouts, hash chains, running balances, insert-only triggers;
-after the run the audit must find nothing, and all transfers are sealed.
+The server's settings are the embedded defaults, fsync and synchronous_commit on, for both. pgledger is called as its
+own benchmark calls it: one statement, one implicit transaction, over bare psycopg, prepared. "service" is the same for
+ours: one call of `ledger.service`, one commit. "writer" is `ledger.writer`, which commits in groups. Ours keep all
+guarantees (keys, request hashes, holds with timeouts, hash chains, running balances, insert-only triggers); after the
+run all transfers are sealed and the audit must find nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import atexit
 import itertools
 import os
 import random
@@ -29,7 +30,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,7 +81,7 @@ class Contender:
     """A ledger to drive: `client` gives each client its own connection and a step to repeat."""
 
     name: str
-    client: Callable[[Load, int], Iterator[Step]]
+    client: Callable[[Load, int], AbstractContextManager[Step]]
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ def pgledger_contender(url: str, sources: Path) -> Contender:
     bare = url.replace("postgresql+psycopg://", "postgresql://")
     with psycopg.connect(bare, autocommit=True) as conn:
         for name in PEER_FILES:
-            conn.execute((sources / name).read_text("utf-8"))  # type: ignore[arg-type]
+            conn.execute((sources / name).read_text("utf-8"))
 
         def account(may_owe: bool) -> str:
             row = conn.execute("select id from pgledger_create_account('a', 'NTK', %s)", (may_owe,)).fetchone()
@@ -317,8 +318,9 @@ def main() -> None:
     console = Console(width=140)
     # A short path: a socket's name has at most 107 characters.
     home = Path(tempfile.mkdtemp(prefix="nm-bench-"))
+    # Registered before the server is started, so run after it has stopped.
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
     with ExitStack() as stack:
-        stack.callback(shutil.rmtree, home, ignore_errors=True)
         url = wiring.embedded_database(home)
         engine = wiring.connect(url)
         stack.callback(engine.dispose)

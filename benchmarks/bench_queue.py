@@ -98,28 +98,26 @@ def prepare(url: str, *, tasks: int, claimers: int) -> str:
 
 def claim_all(url: str, node_id: str, batch: int, start: Barrier) -> None:
     """One claimer: lease, commit and accept batches until nothing is left."""
-    engine = wiring.connect(url)
-    with engine.begin() as conn:
-        conn.exec_driver_sql("select 1")
+    conn = wiring.connect(url).connect()
     start.wait()
     committed: list[str] = []
     while True:
-        with engine.begin() as conn:
+        with conn.begin():
             leased = jobs.lease(conn, node_id, owner="acc_bench", limit=batch, lease_s=60, now=datetime.now(UTC))
         if not leased:
             break
         commits = [commit_of(task.id, task.attempt) for task in leased]
-        with engine.begin() as conn:
+        with conn.begin():
             jobs.commit_results(conn, node_id, commits, now=datetime.now(UTC))
         committed += [task.id for task in leased]
         if len(committed) >= ACCEPT_BATCH:
-            accept_all(engine, committed)
-    accept_all(engine, committed)
-    engine.dispose()
+            accept_all(conn, committed)
+    accept_all(conn, committed)
+    conn.close()
 
 
-def accept_all(engine: sa.Engine, task_ids: list[str]) -> None:
-    with engine.begin() as conn:
+def accept_all(conn: sa.Connection, task_ids: list[str]) -> None:
+    with conn.begin():
         jobs.accept(conn, task_ids, now=datetime.now(UTC))
     task_ids.clear()
 

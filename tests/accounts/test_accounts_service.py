@@ -38,7 +38,8 @@ def test_what_is_registered_is_found_by_id_and_by_address(conn: sa.Connection, r
         account = service.register(
             conn, email="Ada@Example.org", password=PASSWORD, name=" Ada ", roles=roles, now=NOW, passwords=LIGHT
         )
-        assert (account.email, account.name, account.roles, account.disabled) == ("ada@example.org", "Ada", roles, None)
+        assert (account.email, account.name, set(account.roles)) == ("ada@example.org", "Ada", roles)
+        assert account.disabled is None
         assert service.account_of(conn, account.id) == service.account_by_email(conn, "ADA@example.ORG") == account
         savepoint.rollback()
 

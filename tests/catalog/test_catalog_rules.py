@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuromation.catalog import model
@@ -88,6 +88,7 @@ def test_unknown_words_are_refused() -> None:
         model.checked_owner("")
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(SAFE_TEXT, JSON, max_size=5))
 def test_plain_facts_are_kept_as_they_are(facts: dict[str, Any]) -> None:
     kept = model.checked_facts(facts, "manifest", size_max=10**6)

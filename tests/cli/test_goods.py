@@ -29,10 +29,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def published(platform: StandIn, folder: Path) -> Callable[..., None]:
     """Puts the folder on the platform as digits-2k@1, with `changed` files given other bytes."""
 
-    def publish(**changed: bytes) -> None:
-        files = {path.name: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    def publish(changed: dict[str, bytes] | None = None) -> None:
+        files = {
+            str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
+        }
         root = json.loads(files["manifest.json"])["merkle_root"]
-        files |= {name.replace("__", "-").replace("_", "."): data for name, data in changed.items()}
+        files |= changed or {}
         platform.on("GET", "/datasets/digits-2k", ok(a_version(files, manifest={"merkle_root": root})))
         for name, data in files.items():
             platform.on("GET", f"/datasets/ver_1/files/{name}", Reply(data))
@@ -126,7 +128,7 @@ def test_a_platforms_data_set_is_verified_and_nothing_kept(
 def test_shards_of_other_units_than_published_are_found_out(
     ada: Run, published: Callable[..., None], folder: Path
 ) -> None:
-    published(shard__00001_parquet=(folder / "data" / "shard-00000.parquet").read_bytes())
+    published({"data/shard-00001.parquet": (folder / "data" / "shard-00000.parquet").read_bytes()})
     done = ada("dataset", "verify", "digits-2k", "--json")
     assert done.code == 1
     assert not done.json()["ok"]

@@ -191,3 +191,11 @@ def test_an_evaluation_shows_accuracy_interval_and_confusion(ada: Run, shop: Sta
     for part in ("0.9500", "0.9300 to 0.9700", "cat", "19"):
         assert part in done.out
     assert shop.of("POST", "/quotes")[0].json()["order"]["split"] == "test"
+
+
+def test_the_loop_ends_with_the_command_that_orders_with_its_parameters(ada: Run, shop: StandIn) -> None:
+    result = {"best_params": {"noise": 0.25, "class_weights": None}, "best_accuracy": 0.97, "baseline_accuracy": 0.95}
+    shop.on("GET", "/jobs/job_1", ok(a_job(kind="adaptation", result=result)))
+    done = ada("model", "adapt", "digits", "--real", "real-digits", "--name", "tuned", "--yes")
+    assert "best accuracy" in done.out
+    assert "dataset order digits --param class_weights=null --param noise=0.25 -n" in done.err

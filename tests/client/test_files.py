@@ -108,7 +108,7 @@ def test_a_broken_download_starts_again_and_its_progress_with_it(
     assert (tmp_path / "b.parquet").read_bytes() == b"second"
 
 
-@pytest.mark.parametrize("name", ["../evil", "/etc/passwd", ".hidden", "a/b", ""])
+@pytest.mark.parametrize("name", ["../evil", "/etc/passwd", ".hidden", "a/b/c", "a/../b", "a//b", "a/", ""])
 def test_a_file_name_cannot_leave_the_folder(client: Client, tmp_path: Path, name: str) -> None:
     with pytest.raises(Corrupted, match="no plain file name"):
         client.download(version_of({name: b"x"}), tmp_path)
@@ -117,3 +117,9 @@ def test_a_file_name_cannot_leave_the_folder(client: Client, tmp_path: Path, nam
 def test_a_file_that_a_version_does_not_have_is_named(client: Client, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"it has a\.parquet, b\.parquet"):
         client.download_file(version_of(FILES), "c.parquet", tmp_path / "c")
+
+
+def test_a_file_in_a_folder_of_its_version_stays_in_it(platform: StandIn, client: Client, tmp_path: Path) -> None:
+    serve(platform, {"data/a.parquet": b"unit"})
+    assert client.download(version_of({"data/a.parquet": b"unit"}), tmp_path) == [tmp_path / "data" / "a.parquet"]
+    assert (tmp_path / "data" / "a.parquet").read_bytes() == b"unit"

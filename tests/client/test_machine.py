@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from client.stand_in_platform import DROP, Reply, StandIn, a_node, ok
+from client.stand_in_platform import DROP, Reply, StandIn, a_node, ok, problem
 from neuromation.client import Corrupted, NodeClient, Unreachable
 from neuromation.client import schemas as wire
 from neuromation.kernel.errors import Invalid
@@ -33,10 +33,16 @@ def test_a_poll_brings_work(platform: StandIn, node_client: NodeClient) -> None:
     assert node_client.poll(wire.Poll(free_slots=1, tasks_max=8)).leases[0].spec == {"generator": "digits"}
 
 
-def test_a_poll_that_broke_is_left_to_the_agents_next_one(platform: StandIn, node_client: NodeClient) -> None:
-    platform.on("POST", "/node/poll", DROP)
+def test_a_poll_survives_a_platform_that_stumbles(platform: StandIn, node_client: NodeClient) -> None:
+    nothing = ok({"state": "eligible", "auctions": [], "leases": [], "cancelled": []})
+    platform.on("POST", "/node/poll", problem(500, "internal"), DROP, nothing)
+    assert node_client.poll(wire.Poll(tasks_max=8)).state == "eligible"
+
+
+def test_a_failure_that_broke_is_not_told_twice(platform: StandIn, node_client: NodeClient) -> None:
+    platform.on("POST", "/node/failures", DROP)
     with pytest.raises(Unreachable):
-        node_client.poll(wire.Poll(tasks_max=8))
+        node_client.fail(wire.TaskFailure(task="task_1", attempt=1, reason="shutdown"))
     assert len(platform.asked) == 1
 
 

@@ -361,3 +361,23 @@ def test_a_nodes_open_awards_are_found(conn: Connection, clock: FakeClock) -> No
     jobs.release_quota(conn, job.id, "rig", reason=BreakReason.NODE_BANNED, now=clock.now())
     assert jobs.quotas_of_node(conn, "rig") == []
     assert [(q.node_id, q.is_open) for q in jobs.quotas_of(conn, job.id)] == [("rig", False), ("other", True)]
+
+
+# ---- the end
+
+
+def test_a_job_that_gives_out_no_more_work_lets_nodes_finish_theirs(conn: Connection, clock: FakeClock) -> None:
+    job = a_running_job(conn, clock.now(), tasks=3, rig=3)
+    done, lost = leased(conn, "rig", clock.now(), limit=2)
+    jobs.stop_leasing(conn, job.id, now=clock.now())
+    assert leased(conn, "rig", clock.now()) == []
+    assert jobs.commit_result(conn, "rig", a_commit(done), now=clock.now()).status is CommitStatus.COMMITTED
+    assert [r.task_id for r in jobs.expire_leases(conn, now=clock.advance(61))] == [lost.id]
+    assert [(q.awarded, q.taken, q.is_open) for q in jobs.quotas_of(conn, job.id)] == [(2, 1, False)]
+
+
+def test_what_was_accepted_is_earned_and_settled_once(conn: Connection, clock: FakeClock) -> None:
+    job = a_running_job(conn, clock.now(), tasks=3, rig=2, other=1)
+    jobs.accept(conn, [t.id for node in ("rig", "other") for t in committed(conn, node, clock)], now=clock.now())
+    assert sorted((line.node_id, line.tasks) for line in jobs.earnings(conn, job.id)) == [("other", 1), ("rig", 2)]
+    assert [jobs.settle_all(conn, job.id, now=clock.now()) for _ in range(2)] == [3, 0]

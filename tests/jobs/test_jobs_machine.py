@@ -255,5 +255,5 @@ class LeaseMachine(RuleBasedStateMachine):
 def test_leases_follow_the_model_in_any_order_of_events(engine: sa.Engine) -> None:
     machine = type("Machine", (LeaseMachine,), {"engine": engine})
     health = [HealthCheck.too_slow, HealthCheck.filter_too_much]
-    options = settings(max_examples=60, stateful_step_count=50, deadline=None, suppress_health_check=health)
+    options = settings(max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=health)
     run_state_machine_as_test(machine, settings=options)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from neuromation.kernel.hashing import canonical_json, hash_json, merkle_proof, merkle_root, proves, sha256_hex
@@ -91,12 +91,14 @@ def test_a_proof_for_a_leaf_that_is_not_there_is_an_error(index: int) -> None:
         merkle_proof([sha256_hex(b"")] * 3, index)
 
 
+@settings(max_examples=40)
 @given(JSON)
 def test_canonical_json_reads_back_and_is_a_fixed_point(value: Any) -> None:
     text = canonical_json(value)
     assert json.loads(text) == value and canonical_json(json.loads(text)) == text
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(TEXT, JSON, max_size=6), st.randoms())
 def test_the_order_of_keys_does_not_matter(value: dict[str, Any], random: Any) -> None:
     keys = list(value)
@@ -104,6 +106,7 @@ def test_the_order_of_keys_does_not_matter(value: dict[str, Any], random: Any) -
     assert hash_json({key: value[key] for key in keys}) == hash_json(value)
 
 
+@settings(max_examples=40)
 @given(JSON, JSON)
 def test_different_values_are_spelled_differently(a: Any, b: Any) -> None:
     if a != b:
@@ -112,5 +115,5 @@ def test_different_values_are_spelled_differently(a: Any, b: Any) -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), [{"deep": float("-inf")}], "\ud800"])
 def test_what_json_cannot_say_is_an_error(value: Any) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - the standard library's words
+    with pytest.raises(ValueError):
         canonical_json(value)

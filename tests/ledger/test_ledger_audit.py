@@ -50,7 +50,8 @@ TAMPERINGS = {
     ),
     "a text changed in the log": ("update ledger_transfer set ref = 'other' where key = 't1'", {"transfer-rewritten"}),
     "a text and its hash changed in the log": (
-        "update ledger_transfer set memo = 'x', hash = ledger_request_hash(key, operation, debit, credit, amount, kind, ref, 'x', hold, null)"
+        "update ledger_transfer set memo = 'x',"
+        " hash = ledger_request_hash(key, operation, debit, credit, amount, kind, ref, 'x', hold, null)"
         " where key = 't1'",
         {"entry-chain-broken", "seal-broken"},
     ),
@@ -71,7 +72,8 @@ TAMPERINGS = {
         {"transfer-unbalanced", "entry-chain-broken"},
     ),
     "the last entry deleted": (
-        "delete from ledger_entry e where version = (select version from ledger_account where code = account) and account = 'user:bob'",
+        "delete from ledger_entry where account = 'user:bob'"
+        " and version = (select version from ledger_account where code = 'user:bob')",
         {"transfer-unbalanced", "account-not-its-last-entry"},
     ),
     "an overdraft given": ("update ledger_account set overdraft = 5 where code = 'user:ann'", {"overdrawn"}),
@@ -91,10 +93,10 @@ TAMPERINGS = {
     "a seal changed": ("update ledger_seal set hash = sha256(hash) where position = 3", {"seal-broken"}),
     "a seal deleted": ("delete from ledger_seal where position = 3", {"seal-broken", "seal-missing"}),
     "two seals swapped": (
+        "create temporary table kept on commit drop as"
+        " select position, transfer from ledger_seal where position in (3, 4);"
         "update ledger_seal set transfer = -transfer where position in (3, 4);"
-        "update ledger_seal s set transfer = (select -transfer from ledger_seal o where o.position = 7 - s.position) where position = 3;"
-        "update ledger_seal s set transfer = t.id from (select id from ledger_transfer where id not in (select transfer from ledger_seal)"
-        " order by id limit 1) t where position = 4",
+        "update ledger_seal s set transfer = k.transfer from kept k where s.position + k.position = 7",
         {"seal-broken"},
     ),
     "an account deleted": (

@@ -230,6 +230,6 @@ def test_any_sequence_of_requests_does_what_the_plain_ledger_does(conn: sa.Conne
     run_state_machine_as_test(
         lambda: LedgerMachine(conn),
         settings=settings(
-            max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

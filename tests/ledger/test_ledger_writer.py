@@ -88,7 +88,8 @@ def test_a_lost_connection_is_made_anew(engine: sa.Engine, clock: FakeClock, acc
         with engine.begin() as conn:
             conn.execute(
                 sa.text(
-                    "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and query like '%ledger_apply%'"
+                    "select pg_terminate_backend(pid) from pg_stat_activity"
+                    " where pid <> pg_backend_pid() and query like '%ledger_apply%'"
                 )
             )
         receipt = writer.apply([a_payment("b", ann, bob)], timeout_s=WAIT_S)

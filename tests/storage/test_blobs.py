@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def files_under(folder: Path) -> list[Path]:
 
 def cut(data: bytes, at: list[int]) -> Iterator[bytes]:
     edges = [0, *sorted(i % (len(data) + 1) for i in at), len(data)]
-    yield from (data[a:b] for a, b in zip(edges, edges[1:], strict=False))
+    yield from (data[a:b] for a, b in pairwise(edges))
 
 
 @HERE

@@ -220,6 +220,8 @@ class _Node:
             self._busy_at = time.monotonic()
             self._tell("leased", {"tasks": len(leases), "kind": leases[0].kind})
         for task in leases:
+            for slot in self._slots:
+                slot.dropped.discard(task.id)  # taken back once, and now this node's again
             self._queue.put(task)
 
     def _drop(self, cancelled: list[str]) -> None:

@@ -52,6 +52,7 @@ class Slot(threading.Thread):
         self._unsafe = unsafe
         self._tell = tell
         self._session: Session | None = None
+        self._computing: Session | None = None  # only then may a task be cancelled: its session dies with it
         self._job = ""
         self._inputs = Path(tempfile.mkdtemp(prefix="neuromation-in-"))
         self.dropped: set[str] = set()  # tasks that the platform took back: not worth starting
@@ -78,7 +79,7 @@ class Slot(threading.Thread):
 
     def cancel(self) -> None:
         """Stop what runs now; the platform no longer wants it."""
-        session = self._session
+        session = self._computing
         if session is not None:
             session.cancel()
 
@@ -100,10 +101,19 @@ class Slot(threading.Thread):
         self._rest(time.monotonic() - start)
 
     def _work(self, task: wire.TaskLease) -> wire.Commit:
+        if task.job != self._job:
+            self._close()
+            self._job = task.job
         files = {name: self._fetched(task, name, info) for name, info in task.inputs.items()}
-        session = self._session_of(task.job)
+        if self._session is None or not self._session.alive:
+            self._session = Session.start(RUNNER, self._inputs, SandboxLimits(), unsafe=self._unsafe)
+        session = self._session
         request = {"kind": task.kind, "spec": task.spec, "inputs": files}
-        response = session.run(request, timeout_s=TASK_MAX_S)
+        self._computing = session
+        try:
+            response = session.run(request, timeout_s=TASK_MAX_S)
+        finally:
+            self._computing = None
         outputs = {name: self._client.upload_output(task.id, data) for name, data in response.outputs.items()}
         result = response.result
         return wire.Commit(
@@ -116,18 +126,8 @@ class Slot(threading.Thread):
             cpu_s=float(result["cpu_s"]),
         )
 
-    def _session_of(self, job: str) -> Session:
-        if self._session is None or not self._session.alive or self._job != job:
-            self._close()
-            self._session = Session.start(RUNNER, self._inputs, SandboxLimits(), unsafe=self._unsafe)
-            self._job = job
-        return self._session
-
     def _fetched(self, task: wire.TaskLease, name: str, info: wire.InputInfo) -> str:
         """The file of an input in this job's folder, named by its hash; downloaded once."""
-        if self._job != task.job:
-            self._close()
-            self._job = task.job
         path = self._inputs / info.sha256
         if not path.exists():
             data = self._client.download_input(task.id, name, info)

@@ -33,7 +33,7 @@ def publish(
     licence: str,
     now: datetime,
     description: str = "",
-    price: Ntk = Ntk(0),  # noqa: B008 - immutable
+    price: Ntk = Ntk(0),
     visibility: str = "private",
 ) -> Item:
     """Put an item on the shelf; twice is once.

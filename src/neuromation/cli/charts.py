@@ -18,6 +18,14 @@ _TICK_STEPS = (1, 2, 2.5, 5, 10)
 _BAR_LABEL_MIN = 46.0  # a part of a stacked bar narrower than this carries no number
 _LABEL_MAX = 26  # characters of a row's label
 
+# Markup.format escapes whatever is put in.
+_RECT = Markup('<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" rx="{:g}" class="{}"/>')
+_LINE = Markup('<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" class="{}"/>')
+_DOT = Markup('<circle cx="{:.1f}" cy="{:.1f}" r="{:g}" class="{}"/>')
+_TEXT = Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="{}" class="{}">{}</text>')
+_SVG = Markup('<svg viewBox="0 0 {:g} {:g}" role="img" aria-label="{}" class="chart {}">{}</svg>')
+_PATH = Markup('<polyline points="{}" class="{}"/>')
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -69,28 +77,23 @@ class _Svg:
     parts: list[Markup] = field(default_factory=list)
 
     def rect(self, x: float, y: float, width: float, height: float, look: str, *, round_by: float = 3) -> None:
-        form = '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" rx="{:g}" class="{}"/>'
-        self.parts.append(Markup(form).format(x, y, max(width, 0.8), height, round_by, look))
+        self.parts.append(_RECT.format(x, y, max(width, 0.8), height, round_by, look))
 
     def line(self, x1: float, y1: float, x2: float, y2: float, look: str) -> None:
-        form = '<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" class="{}"/>'
-        self.parts.append(Markup(form).format(x1, y1, x2, y2, look))
+        self.parts.append(_LINE.format(x1, y1, x2, y2, look))
 
     def dot(self, x: float, y: float, look: str, *, radius: float = 5) -> None:
-        form = '<circle cx="{:.1f}" cy="{:.1f}" r="{:g}" class="{}"/>'
-        self.parts.append(Markup(form).format(x, y, radius, look))
+        self.parts.append(_DOT.format(x, y, radius, look))
 
     def text(self, x: float, y: float, words: str, look: str = "", *, anchor: str = "start") -> None:
-        form = '<text x="{:.1f}" y="{:.1f}" text-anchor="{}" class="{}">{}</text>'
-        self.parts.append(Markup(form).format(x, y, anchor, look, words))
+        self.parts.append(_TEXT.format(x, y, anchor, look, words))
 
     def path(self, points: Sequence[tuple[float, float]], look: str) -> None:
         steps = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        self.parts.append(Markup('<polyline points="{}" class="{}"/>').format(steps, look))
+        self.parts.append(_PATH.format(steps, look))
 
     def done(self, label: str, look: str = "") -> Markup:
-        form = '<svg viewBox="0 0 {:g} {:g}" role="img" aria-label="{}" class="chart {}">{}</svg>'
-        return Markup(form).format(self.width, self.height, label, look, Markup("").join(self.parts))
+        return _SVG.format(self.width, self.height, label, look, Markup("").join(self.parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,7 @@ def round_ticks(low: float, high: float, *, count: int = 5) -> list[float]:
 
 def timeline(spans: Sequence[Span], *, total_s: float) -> Markup:
     """A Gantt chart: one row a span, its seconds beside it."""
-    left, top = 250.0, 8.0
+    left, top = 34.0 + 7.3 * min(max((len(s.name) for s in spans), default=0), _LABEL_MAX), 8.0
     svg = _Svg(2 * WIDTH, top + len(spans) * _ROW + 30)
     scale = _Scale(0.0, max([total_s, *(s.end_s for s in spans)], default=1.0), left, 2 * WIDTH - 60)
     bottom = top + len(spans) * _ROW
@@ -129,7 +132,7 @@ def timeline(spans: Sequence[Span], *, total_s: float) -> Markup:
         svg.text(scale.at(tick), bottom + 18, f"{tick:g} s", "faint", anchor="middle")
     for row, span in enumerate(spans):
         y = top + row * _ROW
-        svg.text(left - 12, y + 17, _short(span.name, 34), anchor="end")
+        svg.text(left - 12, y + 17, _short(span.name), anchor="end")
         svg.rect(scale.at(span.start_s), y + 5, scale.at(span.end_s) - scale.at(span.start_s), _ROW - 10, span.look)
         svg.text(scale.at(span.end_s) + 7, y + 17, f"{span.end_s - span.start_s:.1f} s", "faint")
     words = "; ".join(f"{s.name} {s.end_s - s.start_s:.1f} s" for s in spans)
@@ -146,7 +149,7 @@ def estimates(rows: Sequence[Estimate], *, target: float | None = None) -> Marku
     _percent_axis(svg, scale, top=top - 6, bottom=bottom)
     if target is not None:
         svg.line(scale.at(target), top - 6, scale.at(target), bottom, "target")
-        svg.text(scale.at(target), top - 12, f"target {target:.0%}", "faint", anchor="middle")
+        svg.text(scale.at(target), top - 12, f"target {100 * target:g} %", "faint", anchor="middle")
     for index, row in enumerate(rows):
         y = top + index * 46 + 26
         svg.text(left - 14, y + 5, _short(row.name), "strong", anchor="end")
@@ -198,7 +201,9 @@ def trials(values: Sequence[float | None], *, baseline: float, chosen: int | Non
         x = across.at(chosen)
         svg.dot(x, up.at(picked), "after", radius=7)
         side = "end" if x > WIDTH / 2 else "start"
-        svg.text(x + (-2 if side == "end" else 2), up.at(picked) - 12, f"chosen {100 * picked:.1f} %", "strong", anchor=side)
+        svg.text(
+            x + (-2 if side == "end" else 2), up.at(picked) - 12, f"chosen {100 * picked:.1f} %", "strong", anchor=side
+        )
     for tick in round_ticks(1, max(len(values), 2), count=8):
         if tick == int(tick):
             svg.text(across.at(tick - 1), top + height + 18, f"{tick:g}", "faint", anchor="middle")
@@ -291,7 +296,8 @@ def _percent_axis(svg: _Svg, scale: _Scale, *, top: float, bottom: float) -> Non
 
 
 def _best_so_far(values: Sequence[float | None], across: _Scale, up: _Scale) -> list[tuple[float, float]]:
-    best, path = -math.inf, []
+    best = -math.inf
+    path: list[tuple[float, float]] = []
     for index, value in enumerate(values):
         if value is not None and value > best:
             if path:

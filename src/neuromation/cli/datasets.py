@@ -100,7 +100,7 @@ def show(connection: Connection, ref: RefArgument) -> None:
 @command(app, "export", example="neuromation dataset export digits-2k --format imagefolder --out digits-png")
 def export(connection: Connection, ref: RefArgument, out: OutOption, format: FormatOption = "parquet") -> None:
     """Download a data set, or take a folder, and write it in a format of your choice. A repeated download resumes."""
-    if Path(ref).is_dir():
+    if _is_folder(ref):
         _convert(Path(ref), format, out)
     elif format == "parquet":
         fetch(connection, connection.client.dataset(ref), out)
@@ -112,6 +112,15 @@ def export(connection: Connection, ref: RefArgument, out: OutOption, format: For
             _convert(Path(scratch), format, out)
     value = {"folder": out.resolve(), "format": format}
     connection.out.result(value, lambda: connection.out.say(out))
+
+
+def _is_folder(ref: str) -> bool:
+    """Whether a folder here is meant. Raises NotFound for a path at which there is none."""
+    if Path(ref).is_dir():
+        return True
+    if "/" in ref:
+        raise NotFound(f"there is no folder {ref}; check the path, or give the name of a data set on the platform")
+    return False
 
 
 def _convert(folder: Path, format: str, out: Path) -> None:
@@ -139,7 +148,7 @@ def verify(
     """
     # A chosen seed repeats a check; chance makes it one that nobody could prepare for.
     chosen = secrets.randbits(63) if seed is None else seed
-    local = Path(ref).is_dir()
+    local = _is_folder(ref)
     with needing("synthetic"):
         report = (
             _verified_here(Path(ref), units, chosen, root) if local else _verified_there(connection, ref, units, chosen)
@@ -179,7 +188,7 @@ def _verified_there(connection: Connection, ref: str, units: int, seed: int) -> 
         def read(file: str) -> bytes:
             nonlocal done
             try:
-                data = connection.client.file_bytes(version, file.rpartition("/")[2])
+                data = connection.client.file_bytes(version, file)
             except (Corrupted, NotFound) as error:
                 raise BadDataset(error.message) from error
             done += 1
@@ -251,7 +260,7 @@ def show_versions(out: Output, what: str, versions: list[VersionInfo]) -> None:
         (f"{v.name}@{v.number}", v.title, v.visibility, v.licence, _size(v), f"{v.created:%Y-%m-%d}", v.id)
         for v in versions
     ]
-    columns = ("name", "title", "seen by", "licence", "bytes>", "made (UTC)", "id")
+    columns = (what.removesuffix("s"), "title", "seen by", "licence", "bytes>", "made (UTC)", "id")
     out.result({what: versions}, lambda: out.table(columns, rows))
 
 

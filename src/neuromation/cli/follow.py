@@ -86,7 +86,7 @@ _SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     "award": _award,
     "audit": _audit,
     "warning": lambda data: f"warning: {data.get('message') or _pairs(data)}",
-    "bill": lambda data: f"bill: {len(data.get('lines') or ())} lines",
+    "bill": lambda data: f"paid: a bill of {len(data.get('lines') or ())} lines",
     "finished": lambda data: "",
 }
 

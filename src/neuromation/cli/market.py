@@ -21,5 +21,7 @@ def prices(
     """Clearing prices of past auctions, newest first."""
     points = connection.client.prices(kind, limit=limit)
     rows = [(f"{p.at:%Y-%m-%d %H:%M:%S}", p.kind, p.price_per_cu, p.tasks, p.nodes) for p in points]
-    columns = ("price", "kind", "NTK per CU>", "tasks>", "nodes>")
-    connection.out.result({"prices": points}, lambda: connection.out.table(columns, rows))
+    columns = ("cleared (UTC)", "kind", "NTK per CU>", "tasks>", "nodes>")
+    connection.out.result(
+        {"prices": points}, lambda: connection.out.table(columns, rows, nothing="no auction has cleared yet")
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -19,9 +21,9 @@ from neuromation.cli.orders import (
     WaitOption,
     YesOption,
     buy,
+    result_facts,
     show_bill,
     show_job,
-    show_result,
 )
 from neuromation.cli.output import Output
 from neuromation.kernel.errors import NotFound
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from neuromation.client.schemas import Job
 
 app = group("Train, evaluate, adapt, export and download models.")
+
+_SCORES = ("name", "support", "precision", "recall", "f1")
 
 RefArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A name, name@number or id.")]
 NameOption = Annotated[
@@ -171,7 +175,10 @@ def adapt(
             reserve_per_cu=reserve,
         )
 
-    buy(connection, make, yes=yes, wait=wait, dry_run=dry_run, timeout_s=timeout, show=_show_adaptation)
+    def show_it(out: Output, job: Job) -> None:
+        _show_adaptation(out, job, generator)
+
+    buy(connection, make, yes=yes, wait=wait, dry_run=dry_run, timeout_s=timeout, show=show_it)
 
 
 @command(app, "networks", example="neuromation model networks")
@@ -237,9 +244,11 @@ def _show_evaluation(out: Output, job: Job) -> None:
             ("job", job.id),
         ]
     )
-    scores = result.get("per_class") or []
-    if scores and isinstance(scores[0], dict):
-        out.table(tuple(f"{key}>" for key in scores[0]), [tuple(_rounded(v) for v in row.values()) for row in scores])
+    scores = [row for row in result.get("per_class") or [] if isinstance(row, dict)]
+    if scores:
+        columns = [key for key in _SCORES if key in scores[0]]
+        rows = [tuple(_rounded(row.get(key)) for key in columns) for row in scores]
+        out.table(tuple("class" if key == "name" else f"{key}>" for key in columns), rows)
     confusion = result.get("confusion") or []
     if confusion:
         names = [str(name) for name in result.get("classes") or range(len(confusion))]
@@ -249,13 +258,15 @@ def _show_evaluation(out: Output, job: Job) -> None:
         )
 
 
-def _show_adaptation(out: Output, job: Job) -> None:
-    show_result(out, job.result)
+def _show_adaptation(out: Output, job: Job, generator: str) -> None:
+    out.facts([("job", job.id), *result_facts(job.result)])
     best: dict[str, Any] = job.result.get("best_params") or {}
-    out.table(("best parameter", "value>"), [(name, _rounded(value)) for name, value in best.items()])
+    out.table(("best parameter", "value>"), [(name, _rounded(value)) for name, value in sorted(best.items())])
     if best:
-        options = " ".join(f"--param {name}={value}" for name, value in best.items())
-        out.note(f"order with them: neuromation dataset order GENERATOR {options} ...")
+        options = " ".join(
+            f"--param {shlex.quote(f'{name}={json.dumps(value)}')}" for name, value in sorted(best.items())
+        )
+        out.note(f"order with them: neuromation dataset order {generator} {options} -n UNITS --name NAME")
     show_bill(out, job)
 
 

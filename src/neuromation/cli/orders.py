@@ -114,21 +114,21 @@ def show_job(out: Output, job: Job) -> None:
             ("name", job.name),
             ("state", job.state + (f" ({job.reason})" if job.reason else "")),
             ("message", job.message),
-            ("stage", job.stage),
+            ("stage", "" if job.stage == job.state else job.stage),
             ("progress", f"{job.progress:.0%}"),
             ("tasks", ", ".join(f"{count} {name}" for name, count in tasks.items())),
             ("audits", ", ".join(f"{count} {name}" for name, count in job.audits.items())),
             ("price per CU", job.price_per_cu and f"{job.price_per_cu} NTK (cleared)"),
             ("at most", f"{job.price_max} NTK"),
+            *result_facts(job.result),
         ]
     )
-    show_result(out, job.result)
     show_bill(out, job)
 
 
-def show_result(out: Output, result: dict[str, Any]) -> None:
+def result_facts(result: dict[str, Any]) -> list[tuple[str, Any]]:
     """The plain facts of a result; tables inside it are left to --json."""
-    out.facts([(key, value) for key, value in result.items() if isinstance(value, str | int | float)])
+    return [(key.replace("_", " "), value) for key, value in result.items() if isinstance(value, str | int | float)]
 
 
 def show_bill(out: Output, job: Job) -> None:

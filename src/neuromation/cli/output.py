@@ -77,16 +77,16 @@ class Output:
         text = plain(text)
         print(f"{_DIM}{text}{_PLAIN}" if colourful(sys.stderr) else text, file=sys.stderr, flush=True)  # noqa: T201
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, title: str = "") -> None:
-        """A table of a result; a column whose name ends with ">" is aligned to the right."""
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, nothing: str = "") -> None:
+        """A table of a result, or `nothing` when it is empty; a column ending with ">" is aligned to the right."""
         if not rows:
-            self.note(f"no {columns[0]} to show")
+            self.note(nothing or f"there is no {columns[0]} yet")
             return
         from rich import box
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for column in columns:
             right = column.endswith(">")
             table.add_column(column.rstrip(">"), justify="right" if right else "left", overflow="fold")

@@ -75,6 +75,11 @@ class Score:
         return sum(map(sum, self.confusion))
 
     @property
+    def right(self) -> int:
+        """The pictures recognised."""
+        return sum(row[i] for i, row in enumerate(self.confusion))
+
+    @property
     def per_class(self) -> tuple[float, ...]:
         """The share of each class's pictures that were recognised; 0 for a class without pictures."""
         return tuple(row[i] / max(sum(row), 1) for i, row in enumerate(self.confusion))
@@ -341,7 +346,9 @@ def summarise(bills: Sequence[JobBill]) -> BillSummary:
             )
     looks = _looks(cells)
     order = sorted(cells, key=lambda key: (_rank(key[1]), key[0]))
-    rows = tuple(BillRow(who, kind, tuple(cells[who, kind]), total(cells[who, kind]), looks[who]) for who, kind in order)
+    rows = tuple(
+        BillRow(who, kind, tuple(cells[who, kind]), total(cells[who, kind]), looks[who]) for who, kind in order
+    )
     refunded = total([row.total for row in rows if row.kind == "refund"])
     whole = total(held)
     return BillSummary(tuple(b.job for b in bills), rows, held, whole, whole - refunded, refunded, looks)
@@ -359,6 +366,9 @@ def check_facts(facts: DemoFacts) -> None:
             )
     if facts.loop.chosen is not None and not 0 <= facts.loop.chosen < len(facts.loop.trials):
         raise BadFacts(f"trial {facts.loop.chosen} was chosen but only {len(facts.loop.trials)} trials are given")
+    strangers = {bid.node for auction in facts.auctions for bid in auction.bids} - {node.name for node in facts.nodes}
+    if strangers:
+        raise BadFacts(f"bids came from {sorted(strangers)[:4]}, who are not among the nodes; report every node")
     bids = max((len(auction.bids) for auction in facts.auctions), default=0)
     for what, count, most in (
         ("steps", len(facts.steps), STEPS_MAX),
@@ -371,7 +381,14 @@ def check_facts(facts: DemoFacts) -> None:
 
 
 def pick_samples(
-    images: NDArray[Any], labels: Sequence[int], classes: Sequence[str], *, title: str, note: str, look: Look, rows: int = 3
+    images: NDArray[Any],
+    labels: Sequence[int],
+    classes: Sequence[str],
+    *,
+    title: str,
+    note: str,
+    look: Look,
+    rows: int = 3,
 ) -> Samples:
     """The first `rows` pictures of each class, in the order 0..9, 0..9, ...: what a contact strip shows."""
     numbers = np.asarray(labels)
@@ -389,9 +406,8 @@ def money(amount: Ntk) -> str:
 def _check_score(name: str, score: Score, classes: int) -> None:
     if len(score.confusion) != classes or any(len(row) != classes for row in score.confusion):
         raise BadFacts(f"the confusion matrix {name} must be {classes} x {classes}, a row and a column for each class")
-    right = sum(row[i] for i, row in enumerate(score.confusion))
-    if score.units < 1 or abs(right / score.units - score.accuracy) > _ROUNDING:
-        raise BadFacts(f"the accuracy {name} is given as {score.accuracy} but {right} of {score.units} are right")
+    if score.units < 1 or abs(score.right / score.units - score.accuracy) > _ROUNDING:
+        raise BadFacts(f"the accuracy {name} is given as {score.accuracy} but {score.right} of {score.units} are right")
 
 
 def _rank(kind: str) -> int:
@@ -414,6 +430,7 @@ def _environment() -> Environment:
         "money": money,
         "ntk": lambda text: money(Ntk.parse(text)),
         "percent": lambda share: f"{100 * share:.2f} %",
+        "interval": lambda ends: f"{100 * ends[0]:.2f} – {100 * ends[1]:.2f} %",
         "points": lambda share: f"{100 * share:+.2f}",
         "count": lambda number: f"{number:,}",
         "number": lambda number: f"{number:.4g}",

@@ -130,7 +130,7 @@ def _worst(facts: DemoFacts) -> tuple[Tile, ...]:
             tile_uri(wrong.image, value_max),
             f"real {wrong.label}, taken for {wrong.predicted}",
             f"{wrong.label} → {wrong.predicted}",
-            "" if wrong.confidence is None else f"{wrong.confidence:.0%} sure",
+            "" if wrong.confidence is None else f"{100 * wrong.confidence:.0f} % sure",
         )
         for wrong in facts.worst
     )

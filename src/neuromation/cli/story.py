@@ -145,7 +145,7 @@ class Story:
             name=REAL_NAME,
             title="1,797 real handwritten digits (UCI optdigits, as scikit-learn carries them)",
             licence="CC-BY-4.0",
-            files={"digits.parquet": uploaded.sha256},
+            files=[wire.UploadedFile(name="digits.parquet", sha256=uploaded.sha256)],
             source="E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits, UCI, 1998",
         )
 

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import IO
 
 from neuromation.client.errors import Corrupted, ServerFault, Unreachable
-from neuromation.client.schemas import BLOB_MAX_BYTES, FileInfo, Uploaded, VersionInfo
+from neuromation.client.schemas import BLOB_MAX_BYTES, FileInfo, Uploaded
 from neuromation.client.transport import Transport, backoff_s
 from neuromation.kernel.errors import NotFound, TooLarge
 from neuromation.kernel.hashing import sha256_hex
 
 _PIECE_BYTES = 2**20
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+_PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+_NAME = re.compile(rf"{_PART}(/{_PART})?", re.ASCII)  # as schemas.FileName: a file, in one folder at most
 
 OnBytes = Callable[[int], None]
 
@@ -33,14 +34,10 @@ def is_here(path: Path, *, sha256: str, size: int) -> bool:
     return path.is_file() and path.stat().st_size == size and file_sha256(path) == sha256
 
 
-def place_of(version: VersionInfo, name: str, folder: Path) -> Path:
-    """Where a file of a version goes below `folder`. Raises Corrupted for a name that could lead out of it."""
+def place_of(name: str, folder: Path) -> Path:
+    """Where a version's file goes below `folder`. Raises Corrupted for a name that could lead out of it."""
     if not _NAME.fullmatch(name):
         raise Corrupted(f"the platform names a file {name[:100]!r}, which is no plain file name; nothing was written")
-    is_shard = version.kind == "dataset" and name.endswith(".parquet")
-    # A data set made elsewhere and imported has no manifest: its tables are the data set, and stay where they are.
-    if is_shard and any(file.name == "manifest.json" for file in version.files):
-        return folder / "data" / name
     return folder / name
 
 

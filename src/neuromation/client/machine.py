@@ -60,8 +60,11 @@ class NodeClient:
         return self._transport.ask(wire.NodeInfo, "POST", "/node/benchmark", message, idempotent=True)
 
     def poll(self, poll: wire.Poll) -> wire.PollAnswer:
-        """A heartbeat; brings auctions to bid in, leased tasks, and tasks that are no longer this node's."""
-        return self._transport.ask(wire.PollAnswer, "POST", "/node/poll", poll, idempotent=False)
+        """A heartbeat; brings auctions to bid in, leased tasks, and tasks that are no longer this node's.
+
+        Repeating one is harmless: leases of an answer that was lost expire, and their tasks go back.
+        """
+        return self._transport.ask(wire.PollAnswer, "POST", "/node/poll", poll, idempotent=True)
 
     def bid(self, *, auction: str, price_per_cu: str, capacity_tasks: int) -> wire.NewBid:
         """Bid sealed, in NTK per CU; a later bid replaces it until the auction closes."""

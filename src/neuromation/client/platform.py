@@ -194,8 +194,6 @@ class Client:
     ) -> list[Path]:
         """Put the files of a version into `folder`; those already there and right are kept, so a repeat resumes.
 
-        The shards of a data set go to `folder`/data, where its manifest, its Croissant and other tools look for them.
-
         Args:
             on_progress: told (bytes here, bytes in all) as they arrive.
             names: only these files; None for all.
@@ -212,7 +210,7 @@ class Client:
             if on_progress is not None:
                 on_progress(here, total)
 
-        paths = [place_of(version, file.name, folder) for file in files]
+        paths = [place_of(file.name, folder) for file in files]
         for file, path in zip(files, paths, strict=True):
             self.download_file(version, file.name, path, on_bytes=on_bytes)
         return paths
@@ -332,4 +330,5 @@ def _file_of(version: wire.VersionInfo, name: str) -> tuple[wire.FileInfo, str]:
     if file is None:
         names = ", ".join(file.name for file in version.files[:10])
         raise NotFound(f"{version.name}@{version.number} has no file {name[:100]!r}; it has {names}")
-    return file, f"/{version.kind}s/{segment(version.id)}/files/{segment(name)}"
+    inside = "/".join(segment(part) for part in name.split("/"))
+    return file, f"/{version.kind}s/{segment(version.id)}/files/{inside}"

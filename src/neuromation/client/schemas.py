@@ -239,12 +239,15 @@ class _Order(Wire):
 
 
 class DatasetOrder(_Order):
+    """Units of a generator, made by at least `nodes_min` nodes, so that the loss of one does not stall the order."""
+
     kind: Literal["dataset"] = "dataset"
     generator: Name
     params: dict[str, Any] = {}
     units: Annotated[int, Field(ge=1, le=UNITS_MAX)]
     seed: Seed = 0
     shard_units: Annotated[int, Field(ge=1, le=SHARD_UNITS_MAX)] | None = None
+    nodes_min: Annotated[int, Field(ge=1, le=64)] = 2
 
 
 class _Training(_Order):

@@ -293,7 +293,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Earning:
-    """What a node did in a job: tasks of one kind accepted, their work in micro-CU, and what their awards pay for them."""
+    """What a node did in a job: accepted tasks of one kind, their work in micro-CU, what their awards pay for them."""
 
     node_id: str
     kind: TaskKind

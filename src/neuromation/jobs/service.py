@@ -45,9 +45,9 @@ from neuromation.jobs.model import (
     BreakReason,
     Commit,
     CommitOutcome,
-    Earning,
     CommitStatus,
     Delivered,
+    Earning,
     Event,
     Job,
     JobKind,
@@ -495,7 +495,7 @@ def settle_all(conn: Connection, job_id: str, *, now: datetime) -> int:
 
 
 def stop_leasing(conn: Connection, job_id: str, *, now: datetime) -> None:
-    """Give out no more work of a job: its waiting tasks end, its awards close. What nodes hold they may still finish."""
+    """Give out no more work of a job: waiting tasks end, awards close. What nodes hold they may still finish."""
     conn.execute(store.CANCEL_PENDING, {"job_id": job_id, "now": now})
     conn.execute(store.CLOSE_QUOTAS, {"job_id": job_id})
 

@@ -16,10 +16,10 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, text
 
 from neuromation.jobs.model import (
-    Earning,
     CommitOutcome,
     CommitStatus,
     Delivered,
+    Earning,
     Event,
     Job,
     JobKind,
@@ -316,7 +316,8 @@ CANCEL = text("""
 """)
 EARNINGS = text("""
     select node_id, kind, count(*)::int as tasks, sum(cu)::bigint as cu, sum(price)::bigint as price from job_task
-    where job_id = :job_id and state in ('accepted', 'settled') and node_id is not null group by node_id, kind order by node_id, kind
+    where job_id = :job_id and state in ('accepted', 'settled') and node_id is not null
+    group by node_id, kind order by node_id, kind
 """)
 SETTLE_ALL = text("""
     with these as (select id from job_task where job_id = :job_id and state = 'accepted' order by id for update)
@@ -324,7 +325,8 @@ SETTLE_ALL = text("""
 """)
 CANCEL_PENDING = text("""
     update job_task set state = 'cancelled', finished_at = :now
-    where id in (select id from job_task where job_id = :job_id and state = 'pending' and needs_quota order by id for update)
+    where id in (
+        select id from job_task where job_id = :job_id and state = 'pending' and needs_quota order by id for update)
 """)
 CLOSE_QUOTAS = text("update job_quota set open = false where job_id = :job_id and open")
 
@@ -361,35 +363,45 @@ UNBOUGHT = text("""
 """)
 
 
+_KINDS = {str(kind): kind for kind in TaskKind}
+_STATES = {str(state): state for state in TaskState}
+
+
 def task_of(row: Row) -> Task:
+    # By position, in the order of _TASK: this runs for every task that is leased, and names cost twice as much.
+    id, job_id, kind, round, seq, group, state, reason, attempt, attempts_max, priority, needs_quota, pinned_to = row[
+        :13
+    ]
+    node_id, price, cu, memory_mib, lease_expires_at, excluded_nodes, excluded_owners, created_at = row[13:21]
+    leased_at, committed_at, finished_at, body, commit = row[21:]
     return Task(
-        id=row.id,
-        job_id=row.job_id,
-        kind=TaskKind(row.kind),
-        round=row.round,
-        seq=row.seq,
-        group=row.group_key,
-        state=TaskState(row.state),
-        reason=row.reason,
-        attempt=row.attempt,
-        attempts_max=row.attempts_max,
-        priority=row.priority,
-        needs_quota=row.needs_quota,
-        pinned_to=row.pinned_to,
-        node_id=row.node_id,
-        price=Ntk(row.price),
-        cu=row.cu,
-        memory_gib=row.memory_mib / 1024,
-        lease_expires_at=row.lease_expires_at,
-        excluded_nodes=tuple(row.excluded_nodes),
-        excluded_owners=tuple(row.excluded_owners),
-        spec=row.body["spec"],
-        inputs=row.body["inputs"],
-        created_at=row.created_at,
-        leased_at=row.leased_at,
-        committed_at=row.committed_at,
-        finished_at=row.finished_at,
-        commit=row.commit,
+        id,
+        job_id,
+        _KINDS[kind],
+        round,
+        seq,
+        group,
+        _STATES[state],
+        reason,
+        attempt,
+        attempts_max,
+        priority,
+        needs_quota,
+        pinned_to,
+        node_id,
+        Ntk(price),
+        cu,
+        memory_mib / 1024,
+        lease_expires_at,
+        tuple(excluded_nodes),
+        tuple(excluded_owners),
+        body["spec"],
+        body["inputs"],
+        created_at,
+        leased_at,
+        committed_at,
+        finished_at,
+        commit,
     )
 
 

@@ -24,7 +24,7 @@ from neuromation.learning.weights import VALUE_MAX, Array, Weights, check_weight
 Robust = Literal["trimmed-mean", "median", "mean"]
 
 REPLICAS_MAX = 256
-CLIP = 2.0  # of two replicas, neither moves the weights further than this many times the other, or the running step
+CLIP = 1.25  # of two replicas, neither moves the weights further than this many times the other, or the running step
 TRIMMED_SHARE = 0.25  # cut from each end of each value; at least one replica from three on
 
 # What did best on `digits-cnn` with a few rounds; DiLoCo's own 0.7 and 0.9 settle only after tens of rounds.
@@ -197,11 +197,11 @@ def outer_step(
         lr: outer learning rate. momentum: Nesterov momentum, 0 <= momentum < 1. DiLoCo's 0.7 and 0.9 suit hundreds of
             rounds; with 4 to 6 rounds take lr=1 and momentum=0..0.3, else the momentum has not settled at the end.
         robust: how deltas become one. From three replicas on, each value is the mean without the lowest and highest
-            TRIMMED_SHARE (at least one each), or the median: a minority of liars, whatever it sends, stays between the
-            honest replicas' values. Of two replicas nobody can tell the liar, so both are clipped to CLIP times the
-            smaller norm (or the running step of the momentum, if that is larger, so that a delta of zeros cannot stop
-            the training) and averaged: a liar turns the round at most as far as an honest replica could. "mean" trusts
-            all.
+            TRIMMED_SHARE (at least one each), or the median: up to that many liars (of the median, any minority),
+            whatever they send, leave every value between those of the honest. Of two replicas nobody can tell the liar,
+            so both are clipped to CLIP times the smaller norm (or the running step of the momentum, if that is larger,
+            so that a delta of zeros cannot stop the training) and averaged: a liar can waste the round, and no more;
+            finding it is the audit's work. "mean" trusts all.
 
     Returns:
         (weights, momentum state), both new.

@@ -17,7 +17,7 @@ Weights = dict[str, Array]
 
 HEADER_MAX = 256 * 1024  # safetensors' JSON header: names, shapes and offsets
 VALUE_MAX = 1e6  # a healthy network is far below; larger values overflow float32 in a few layers
-# A replay on another kind of processor came 2e-5 away, a run with a tenth of its steps left out 0.1 (`relative_distance`).
+# Of `relative_distance`: other processor kernels came 2e-5 away, a run with a tenth of its steps left out 0.1.
 REPLAY_TOLERANCE = 0.01
 _DROPPED_BITS = 7  # of float32's 23 bits of mantissa; 16 stay, a relative grid of 2^-16 = 1.5e-5
 

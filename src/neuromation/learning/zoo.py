@@ -39,7 +39,7 @@ class DigitsCnnConfig(BaseModel):
 class ModelSpec:
     """A network that can be ordered.
 
-    `cu_per_sample` is the work of one training step on one sample in computing units of kind `train`: 1 CU is 100,000
+    `cu_per_sample` is the work of one training step on one sample in computing units of kind `train`: 1 CU is 10,000
     sample-steps of `digits-cnn`. `build` gives the torch module of a validated configuration and a number of classes;
     its input is raw values as float32 (N, 1, H, W), its output logits as float32 (N, classes).
     """
@@ -81,7 +81,7 @@ _MODELS = {
             name="digits-cnn",
             title="Small convolutional network for one-channel symbols",
             config_model=DigitsCnnConfig,
-            cu_per_sample=1 / 100_000,
+            cu_per_sample=1 / 10_000,
             input_description="float32 (N, 1, height, width), raw values 0..value_max; scaled inside the network",
             build=_build_digits_cnn,
         ),

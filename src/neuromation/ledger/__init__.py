@@ -1,1 +1,1 @@
-""""""
+"""Moves money: double entry in two phases, idempotent, insert-only, hash-chained."""

@@ -1,7 +1,7 @@
 """Proves the books from the log alone: the rules, each a query that returns what breaks it.
 
-All rules run as one statement, so they see one snapshot and the ledger stays in use meanwhile; each is set-based, one or
-two passes over a table, so that millions of rows are sorted on disk, not held in memory.
+All rules run as one statement, so they see one snapshot and the ledger stays in use meanwhile; each is set-based, one
+or two passes over a table, so that millions of rows are sorted on disk, not held in memory.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ _RULES = {
     # Double entry: of each row of the log exactly one debit and one credit entry, which cancel out.
     "transfer-unbalanced": """
         select coalesce(t.id, e.transfer)::text,
-               format('%s entries summing to %s for %s of %s', coalesce(e.count, 0), coalesce(e.sum, 0), t.operation, t.amount)
+               format('%s entries summing to %s for %s of %s',
+                      coalesce(e.count, 0), coalesce(e.sum, 0), t.operation, t.amount)
         from ledger_transfer t full join
-             (select transfer, count(*), sum(amount), max(amount) as high, min(account) as low_code, max(account) as high_code
+             (select transfer, count(*), sum(amount), max(amount) as high,
+                     min(account) as low_code, max(account) as high_code
               from ledger_entry group by transfer) e on e.transfer = t.id
         where t.id is null or e.transfer is null or e.count <> 2 or e.sum <> 0
            or e.high <> case when t.operation in ('transfer', 'post') then t.amount else 0 end
@@ -28,8 +30,8 @@ _RULES = {
     "transfer-rewritten": """
         select t.key, 'the row is not the request that its hash was made of'
         from ledger_transfer t
-        where t.hash <> ledger_request_hash(t.key, t.operation, t.debit, t.credit, t.amount, t.kind, t.ref, t.memo, t.hold,
-                                            extract(epoch from t.expires - t.created)::bigint)
+        where t.hash <> ledger_request_hash(t.key, t.operation, t.debit, t.credit, t.amount, t.kind, t.ref, t.memo,
+                                            t.hold, extract(epoch from t.expires - t.created)::bigint)
     """,
     "books-unbalanced": """
         select 'all accounts', format('posted sum to %s, pending to %s', posted, pending)
@@ -41,33 +43,33 @@ _RULES = {
         select 'all accounts', format('%s micro-NTK are in circulation', total)
         from (select sum(credits_posted - debits_posted) as total from ledger_account where code <> '{CUSTODY}') a
         where total > {AMOUNT_MAX_MICRO}
-    """,
+    """,  # noqa: S608 - constants
     "overdrawn": f"""
         select code, format('owes %s, may owe %s', debits_posted + debits_pending - credits_posted, overdraft)
         from ledger_account
         where debits_posted + debits_pending - credits_posted > overdraft
            or overdraft > case when code = '{CUSTODY}' then {AMOUNT_MAX_MICRO} else 0 end
-    """,
+    """,  # noqa: S608 - constants
     # The accounts are a summary of the log: made again from it, they are equal.
     "balance-not-in-log": """
         select coalesce(a.code, l.code),
-               format('account says %s/%s/%s/%s, log says %s/%s/%s/%s', a.debits_pending, a.debits_posted, a.credits_pending,
-                      a.credits_posted, l.debits_pending, l.debits_posted, l.credits_pending, l.credits_posted)
+               format('account says %s/%s/%s/%s, log says %s/%s/%s/%s',
+                      a.debits_pending, a.debits_posted, a.credits_pending, a.credits_posted,
+                      l.debits_pending, l.debits_posted, l.credits_pending, l.credits_posted)
         from ledger_account a full join
-             (select code, sum(debits_pending) as debits_pending, sum(debits_posted) as debits_posted,
-                     sum(credits_pending) as credits_pending, sum(credits_posted) as credits_posted
-              from (select t.debit as code, coalesce(h.amount * -1, case t.operation when 'hold' then t.amount else 0 end) as debits_pending,
-                           case when t.operation in ('transfer', 'post') then t.amount else 0 end as debits_posted,
-                           0 as credits_pending, 0 as credits_posted
-                    from ledger_transfer t left join ledger_transfer h on h.id = t.hold
-                    union all
-                    select t.credit, 0, 0, coalesce(h.amount * -1, case t.operation when 'hold' then t.amount else 0 end),
-                           case when t.operation in ('transfer', 'post') then t.amount else 0 end
-                    from ledger_transfer t left join ledger_transfer h on h.id = t.hold) m
+             (select code, sum(pending_out) as debits_pending, sum(out) as debits_posted,
+                     sum(pending_in) as credits_pending, sum("in") as credits_posted
+              from (select t.debit, t.credit,
+                           case when t.operation in ('transfer', 'post') then t.amount else 0 end as posted,
+                           case when t.operation = 'hold' then t.amount else -coalesce(h.amount, 0) end as pending
+                    from ledger_transfer t left join ledger_transfer h on h.id = t.hold) m,
+                   lateral (values (debit, pending, posted, 0, 0), (credit, 0, 0, pending, posted))
+                           s (code, pending_out, out, pending_in, "in")
               group by code) l on l.code = a.code
         where a.code is null
            or (a.debits_pending, a.debits_posted, a.credits_pending, a.credits_posted)
-              <> (coalesce(l.debits_pending, 0), coalesce(l.debits_posted, 0), coalesce(l.credits_pending, 0), coalesce(l.credits_posted, 0))
+              <> (coalesce(l.debits_pending, 0), coalesce(l.debits_posted, 0),
+                  coalesce(l.credits_pending, 0), coalesce(l.credits_posted, 0))
     """,
     # Versions count up by one, balances add up, and each entry's hash covers the one before.
     "entry-chain-broken": """
@@ -83,20 +85,24 @@ _RULES = {
     "account-not-its-last-entry": """
         select a.code, format('account is at version %s, its entries end at %s', a.version, coalesce(e.version, 0))
         from ledger_account a
-        left join lateral (select * from ledger_entry e where e.account = a.code order by e.version desc limit 1) e on true
+        left join lateral
+             (select * from ledger_entry e where e.account = a.code order by version desc limit 1) e on true
         where (a.version, a.hash, a.credits_posted - a.debits_posted, a.debits_pending, a.credits_pending)
               <> (coalesce(e.version, 0), coalesce(e.hash, sha256(convert_to(a.code, 'UTF8'))), coalesce(e.balance, 0),
                   coalesce(e.held, 0), coalesce(e.due, 0))
     """,
     "resolution-wrong": """
-        select r.key, format('%s of %s for hold %s of %s', r.operation, r.amount, coalesce(h.key, r.hold::text), coalesce(h.amount, 0))
+        select r.key, format('%s of %s for hold %s of %s',
+                             r.operation, r.amount, coalesce(h.key, r.hold::text), coalesce(h.amount, 0))
         from ledger_transfer r left join ledger_transfer h on h.id = r.hold and h.operation = 'hold'
         where r.hold is not null
           and (h.id is null or r.id <= h.id or r.debit <> h.debit or r.credit <> h.credit or r.amount > h.amount
-               or (r.operation <> 'post' and r.amount <> h.amount) or (r.operation = 'expire' and r.created < h.expires))
+               or (r.operation <> 'post' and r.amount <> h.amount)
+               or (r.operation = 'expire' and r.created < h.expires))
     """,
     "hold-orphaned": """
-        select coalesce(h.key, o.key), case when o.hold is null then 'open in the log, but not listed' else 'listed, but not open in the log' end
+        select coalesce(h.key, o.key),
+               case when o.hold is null then 'open in the log, not listed' else 'listed, not open in the log' end
         from (select t.id, t.key, t.expires from ledger_transfer t
               where t.operation = 'hold' and not exists (select from ledger_transfer r where r.hold = t.id)) h
         full join ledger_open_hold o on o.hold = h.id and o.key = h.key and o.expires = h.expires

@@ -75,7 +75,7 @@ class AmountOverHold(Conflict):
 
     def __init__(self, key: str, *, asked: Ntk, held: Ntk) -> None:
         super().__init__(
-            f"the hold {key} reserves {held} NTK, so {asked} NTK cannot be posted from it; post at most what it reserves",
+            f"the hold {key} reserves {held} NTK, so {asked} NTK cannot be posted from it; post at most that",
             key=key,
             asked=str(asked),
             held=str(held),

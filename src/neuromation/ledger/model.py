@@ -198,7 +198,8 @@ def check_group(requests: Sequence[Request]) -> None:
 
 def transfer_id(number: int) -> str:
     """The public id of the log's row `number`: xfr_ and 26 digits of Crockford's base 32, in the log's order."""
-    return "xfr_" + "".join(_ID_DIGITS[(number >> shift) & 31] for shift in range(125, -1, -5))
+    # Thirteen digits hold any int64; the rest are zeros.
+    return "xfr_0000000000000" + "".join(_ID_DIGITS[(number >> shift) & 31] for shift in range(60, -1, -5))
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +223,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """An account's money. `available` is what it may still spend: posted - pending_out, and the overdraft if it has one."""
+    """An account's money. `available` is what it may still spend: posted - pending_out + its overdraft."""
 
     posted: Ntk
     pending_out: Ntk

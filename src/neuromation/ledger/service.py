@@ -7,7 +7,7 @@ locked in one order, so calls never deadlock; two calls in one transaction may, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -53,9 +53,18 @@ from neuromation.ledger.model import (
 
 KEY_CONSTRAINT = "ledger_transfer_key"
 
+_REFUSALS: dict[str, Callable[[str], NeuromationError]] = {
+    "unknown-account": UnknownAccount,
+    "unknown-hold": UnknownHold,
+    "key-reused": KeyReused,
+    "hold-resolved": HoldAlreadyResolved,
+    "hold-expired": HoldExpired,
+    "hold-running": HoldStillRunning,
+}
+
 
 def open_account(conn: sa.Connection, code: str, *, now: datetime, overdraft: Ntk = ZERO) -> None:
-    """Open an account; twice is once. Raises OverdraftNotAllowed for any overdraft but custody's, which never changes."""
+    """Open an account; twice is once. Raises OverdraftNotAllowed: only custody has one, and it never changes."""
     check_code(code)
     if overdraft != ZERO and (code != CUSTODY or overdraft < ZERO):
         raise OverdraftNotAllowed(f"account {code} may not be overdrawn by {overdraft} NTK; only {CUSTODY} may owe")
@@ -145,23 +154,12 @@ def receipt_of(outcome: Outcome) -> Receipt:
 def refusal_of(outcome: Outcome) -> NeuromationError:
     """The error that says why a group was refused."""
     subject, needed, available = outcome.subject, Ntk(outcome.needed), Ntk(outcome.available)
-    match outcome.word:
-        case "insufficient-funds":
-            return InsufficientFunds(subject, needed=needed, available=available)
-        case "over-hold":
-            return AmountOverHold(subject, asked=needed, held=available)
-        case "unknown-account":
-            return UnknownAccount(subject)
-        case "unknown-hold":
-            return UnknownHold(subject)
-        case "key-reused":
-            return KeyReused(subject)
-        case "hold-resolved":
-            return HoldAlreadyResolved(subject)
-        case "hold-expired":
-            return HoldExpired(subject)
-        case "hold-running":
-            return HoldStillRunning(subject)
+    if outcome.word == "insufficient-funds":
+        return InsufficientFunds(subject, needed=needed, available=available)
+    if outcome.word == "over-hold":
+        return AmountOverHold(subject, asked=needed, held=available)
+    if outcome.word in _REFUSALS:
+        return _REFUSALS[outcome.word](subject)
     raise AssertionError(f"the ledger answered {outcome.word!r}")
 
 

@@ -21,7 +21,8 @@ _OPEN = sa.text(
 )
 _OVERDRAFT = sa.text("select overdraft from ledger_account where code = :code")
 _BALANCE = sa.text(
-    "select credits_posted - debits_posted, debits_pending, credits_pending, overdraft from ledger_account where code = :code"
+    "select credits_posted - debits_posted, debits_pending, credits_pending, overdraft"
+    " from ledger_account where code = :code"
 )
 _RECORDS = """
     select t.id, t.key, t.operation, t.debit, t.credit, t.amount, t.kind, t.ref, t.memo, t.hold,

@@ -11,7 +11,7 @@ from neuromation.accounts.model import Principal
 from neuromation.client import schemas as wire
 from neuromation.jobs import service as jobs
 from neuromation.jobs.errors import StaleLease
-from neuromation.jobs.model import BreakReason, Commit, CommitStatus, Task, TaskKind
+from neuromation.jobs.model import BreakReason, Commit, CommitStatus, Task, TaskKind, TaskState
 from neuromation.kernel.errors import Conflict, Invalid, NotFound
 from neuromation.kernel.failpoints import failpoint
 from neuromation.kernel.hashing import merkle_root
@@ -30,6 +30,7 @@ from neuromation.workflows.reads import node_view
 from neuromation.workflows.world import World
 
 MICRO = 1_000_000
+DONE_STATES = (TaskState.COMMITTED, TaskState.ACCEPTED, TaskState.SETTLED)
 WORK_OF_TASK = {TaskKind.GENERATE: WorkKind.RENDER, TaskKind.TRAIN: WorkKind.TRAIN, TaskKind.TRIAL: WorkKind.TRAIN}
 _REASONS = {
     "out-of-memory": BreakReason.OUT_OF_MEMORY,
@@ -121,12 +122,21 @@ def poll(world: World, node_id: str, body: wire.Poll) -> wire.PollAnswer:
             if body.running
             else []
         )
-        cancelled = sorted(set(body.running) - set(kept))
+        cancelled = [task for task in sorted(set(body.running) - set(kept)) if not _is_done_by(conn, task, node_id)]
         if state is not NodeState.ELIGIBLE or stake_of(conn, node_id) < world.policy.stake_min:
             return wire.PollAnswer(state=state.value, auctions=[], leases=[], cancelled=cancelled)
         leases = _lease(world, conn, node_id, body, now) if body.free_slots and body.tasks_max else []
         notices = [_notice(a) for kind in ("render", "train") for a in _auctions(world, conn, node_id, kind, now)]
     return wire.PollAnswer(state=state.value, auctions=notices, leases=leases, cancelled=cancelled)
+
+
+def _is_done_by(conn: sa.Connection, task_id: str, node_id: str) -> bool:
+    """Whether the node committed a task a moment ago, while its list of running tasks was on the way."""
+    try:
+        task = jobs.get_task(conn, task_id)
+    except NotFound:
+        return False
+    return task.node_id == node_id and task.state in DONE_STATES
 
 
 def _lease(world: World, conn: sa.Connection, node_id: str, body: wire.Poll, now: datetime) -> list[wire.TaskLease]:

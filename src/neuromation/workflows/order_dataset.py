@@ -46,6 +46,8 @@ class DatasetWork:
             work="render",
             tasks=tasks,
             cu_per_task=max(1, round(size * generator.cu_per_unit * MICRO)),
+            pool_min=min(order.nodes_min, tasks),
+            share_max_bp=share_max_bp(order.nodes_min),
             royalty_micro=(item.price * order.units).micro,
             vendor=item.owner,
             facts={
@@ -154,6 +156,11 @@ class DatasetWork:
             "units": plan.facts["units"],
             "shards": len(facts),
         }
+
+
+def share_max_bp(nodes_min: int) -> int:
+    """The largest share of one owner: with two nodes at least, at most 60 %; nobody gets all but one task."""
+    return min(10_000, 12_000 // nodes_min)
 
 
 def default_shard_units(units: int, cu_per_unit: float) -> int:
