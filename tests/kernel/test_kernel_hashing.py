@@ -50,7 +50,7 @@ def test_known_roots_of_the_standard() -> None:
 def test_every_leaf_has_a_proof(leaves: list[str], data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(leaves) - 1))
     proof = merkle_proof(leaves, index)
-    assert proves(leaves[index], index, proof, merkle_root(leaves))
+    assert proves(leaves[index], index, proof, merkle_root(leaves), count=len(leaves))
     assert len(proof) == (len(leaves) - 1).bit_length()
 
 
@@ -58,13 +58,13 @@ def test_every_leaf_has_a_proof(leaves: list[str], data: st.DataObject) -> None:
 def test_no_other_leaf_is_proved(leaves: list[str], other: str, data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(leaves) - 1))
     assume(other != leaves[index])
-    assert not proves(other, index, merkle_proof(leaves, index), merkle_root(leaves))
+    assert not proves(other, index, merkle_proof(leaves, index), merkle_root(leaves), count=len(leaves))
 
 
 @given(st.lists(HASH, min_size=2, max_size=40, unique=True), st.data())
 def test_a_leaf_is_not_proved_with_the_proof_of_another(leaves: list[str], data: st.DataObject) -> None:
     index, other = data.draw(st.lists(st.integers(0, len(leaves) - 1), min_size=2, max_size=2, unique=True))
-    assert not proves(leaves[index], index, merkle_proof(leaves, other), merkle_root(leaves))
+    assert not proves(leaves[index], index, merkle_proof(leaves, other), merkle_root(leaves), count=len(leaves))
 
 
 @given(LEAVES, HASH, st.data())
@@ -117,3 +117,12 @@ def test_different_values_are_spelled_differently(a: Any, b: Any) -> None:
 def test_what_json_cannot_say_is_an_error(value: Any) -> None:
     with pytest.raises(ValueError):
         canonical_json(value)
+
+
+def test_a_proof_holds_for_one_place_alone() -> None:
+    leaves = [sha256_hex(bytes([i])) for i in range(4)]
+    proof = merkle_proof(leaves, 1)
+    root = merkle_root(leaves)
+    assert not proves(leaves[1], 2, ["", *proof], root, count=4)
+    assert not proves(leaves[0], 7, [], merkle_root(leaves[:1]), count=1)
+    assert not proves(leaves[1], 1, [*proof, ""], root, count=4)

@@ -21,8 +21,7 @@ from neuromation.agent.sandbox import detect
 from neuromation.agent.slots import Slot
 from neuromation.client import Client, NodeClient
 from neuromation.client import schemas as wire
-from neuromation.client.errors import Unreachable
-from neuromation.kernel.errors import Conflict, NeuromationError, TooMany
+from neuromation.kernel.errors import Forbidden, NeuromationError
 from neuromation.kernel.money import ZERO, Ntk
 
 Tell = Callable[[str, dict[str, Any]], None]
@@ -188,7 +187,12 @@ class _Node:
         poll = wire.Poll(running=held[:256], free_slots=min(room, 256), tasks_max=min(room, 32), wait_s=wait_s)
         try:
             answer = self._client.poll(poll)
-        except (Unreachable, TooMany) as error:
+        except Forbidden as error:
+            self._tell("refused", {"why": error.message})
+            return False
+        except (
+            NeuromationError
+        ) as error:  # unreachable, busy or broken over there: a node outlives its platform's troubles
             self._tell("unreachable", {"why": error.message})
             stop.wait(UNREACHABLE_WAIT_S)
             return True
@@ -246,7 +250,7 @@ class _Node:
         try:
             self._client.bid(auction=notice.id, price_per_cu=str(floor), capacity_tasks=min(capacity, 1_000_000))
             self._tell("bid", {"auction": notice.id, "price_per_cu": str(floor), "tasks": min(capacity, notice.tasks)})
-        except Conflict as error:
+        except NeuromationError as error:
             self._tell("lost", {"auction": notice.id, "why": error.message})
 
     def _end(self) -> None:

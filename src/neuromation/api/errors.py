@@ -8,7 +8,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DataError
+from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
 
 from neuromation.client.schemas import Problem
@@ -88,6 +88,11 @@ def _unstorable(_: Request, error: Exception) -> JSONResponse:
     return _answer(422, "invalid-request", "the request holds a character or a number that cannot be stored")
 
 
+def _busy(_: Request, error: Exception) -> JSONResponse:
+    log.warning("the database refused", error=str(error)[:300])
+    return _answer(503, "busy", "the platform is busy; nothing of this request was kept, try again in a moment")
+
+
 def _bug(request: Request, error: Exception) -> JSONResponse:
     log.error("unexpected error", path=request.url.path, exc_info=error)
     return _answer(500, "internal", "something broke on the platform's side; nothing of this request was kept")
@@ -99,4 +104,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(DataError, _unstorable)
+    app.add_exception_handler(OperationalError, _busy)
     app.add_exception_handler(Exception, _bug)

@@ -92,13 +92,17 @@ class Stage:
         self.nodes: dict[str, Process] = {}
         self._environment = {**os.environ, "NEUROMATION_POLICY": json.dumps(policy), **(environment or {})}
         folder.mkdir(parents=True, exist_ok=True)
-        self.server = self._start(["serve", "--host", "127.0.0.1", "--port", "0", "--data", str(self.data), "--json"], "platform")
+        self.server = self._start(
+            ["serve", "--host", "127.0.0.1", "--port", "0", "--data", str(self.data), "--json"], "platform"
+        )
         self.endpoint = str(self.server.until("endpoint")["endpoint"])
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def operator(self) -> dict[str, str]:

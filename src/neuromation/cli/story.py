@@ -22,6 +22,7 @@ FUNDS = "1000"
 PROVIDER_FUNDS = "10"
 VALIDATION_UNITS = 300
 SPLIT_SEED = 2017
+TUNE = ("aspect", "pen_width", "jitter", "proportion_spread", "slant_deg", "noise")  # the look of a hand and of a scan
 REAL_NAME = "uci-digits-real"
 
 # Four rigs of four owners: who asks less is not always who is faster.
@@ -38,15 +39,16 @@ class Sizes:
     """How much the demo orders; the defaults fit five minutes on two cores."""
 
     units: int = 8000
-    rounds: int = 4
+    rounds: int = 5
     replicas: int = 2
-    steps: int = 150
-    batch_size: int = 64
-    learning_rate: float = 0.004
-    trials: int = 16
+    steps: int = 120
+    segments: int = 2
+    batch_size: int = 128
+    learning_rate: float = 0.006
+    trials: int = 21
     parallel: int = 2
     trial_units: int = 2500
-    trial_steps: int = 300
+    trial_steps: int = 250
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,9 @@ class Act:
 class Story:
     """Plays the chain on a stage and remembers everything for the report."""
 
-    def __init__(self, stage: Stage, *, seed: int, sizes: Sizes, say: Say, on_event: Callable[[str, wire.JobEvent], None]) -> None:
+    def __init__(
+        self, stage: Stage, *, seed: int, sizes: Sizes, say: Say, on_event: Callable[[str, wire.JobEvent], None]
+    ) -> None:
         self.stage = stage
         self.seed = seed
         self.sizes = sizes
@@ -108,13 +112,27 @@ class Story:
     def elapsed_s(self) -> float:
         return time.monotonic() - self.start
 
+    def play(self, *, unsafe: bool) -> None:
+        """The whole chain, in order."""
+        self.gather(unsafe=unsafe)
+        self.upload_real()
+        data = self.dataset("data set", "digits-default", {})
+        model = self.training("training", "reader-default", data.job.result["dataset"])
+        self.evaluation("on real digits", model.job.result["model"], "test")
+        loop = self.adaptation("the loop")
+        data = self.dataset("second data set", "digits-tuned", loop.job.result["best_params"])
+        model = self.training("second training", "reader-tuned", data.job.result["dataset"])
+        self.evaluation("again on real digits", model.job.result["model"], "test")
+
     def gather(self, *, unsafe: bool) -> None:
         """Accounts, money, and four nodes that join with keys of their own."""
         self._account(self.customer, "Eve, a customer", "eve@customer.example", ["customer"], FUNDS)
         processes = []
         for rig in RIGS:
             owner = self.owners[rig.name] = Client(self.stage.endpoint)
-            token = self._account(owner, f"{rig.owner}, a rig owner", f"{rig.owner.lower()}@rigs.example", ["provider"], PROVIDER_FUNDS)
+            token = self._account(
+                owner, f"{rig.owner}, a rig owner", f"{rig.owner.lower()}@rigs.example", ["provider"], PROVIDER_FUNDS
+            )
             processes.append((rig, self.stage.start_node(rig, token=token, unsafe=unsafe)))
         for rig, process in processes:
             measured = process.until("event", "benchmarked")
@@ -153,7 +171,11 @@ class Story:
         """Quote, order, follow to the end."""
         quote = self.customer.quote(order)
         start = self.elapsed_s()
-        price = f"about {quote.price_estimate} NTK ({quote.fiat_estimate}), at most {quote.price_max}" if quote.tasks > 1 else "free"
+        price = (
+            f"about {quote.price_estimate} NTK ({quote.fiat_estimate}), at most {quote.price_max}"
+            if quote.tasks > 1
+            else "free"
+        )
         self._say(f"{title}: {quote.tasks} tasks, {quote.cu:.3g} CU, {price}")
         job = self.customer.order(quote)
         events: list[wire.JobEvent] = []
@@ -181,6 +203,7 @@ class Story:
             rounds=sizes.rounds,
             replicas=sizes.replicas,
             steps=sizes.steps,
+            segments=sizes.segments,
             batch_size=sizes.batch_size,
             learning_rate=sizes.learning_rate,
             seed=self.seed,
@@ -188,7 +211,9 @@ class Story:
         return self.act(title, "training", order)
 
     def evaluation(self, title: str, model: str, split: str) -> Act:
-        return self.act(title, "evaluation", wire.EvaluationOrder(name="evaluation", model=model, dataset=REAL_NAME, split=split))
+        return self.act(
+            title, "evaluation", wire.EvaluationOrder(name="evaluation", model=model, dataset=REAL_NAME, split=split)
+        )
 
     def adaptation(self, title: str) -> Act:
         sizes = self.sizes
@@ -198,6 +223,7 @@ class Story:
             real=REAL_NAME,
             split="validation",
             model="digits-cnn",
+            tune=list(TUNE),
             trials=sizes.trials,
             parallel=sizes.parallel,
             units=sizes.trial_units,

@@ -99,7 +99,7 @@ class Token(Answer):
     kind: str
     created: datetime
     expires: datetime | None
-    token: str | None = Field(None, description="shown once, when it is made")
+    token: str | None = Field(default=None, description="shown once, when it is made")
 
 
 class TokenList(Answer):
@@ -235,7 +235,7 @@ class Uploaded(Answer):
 class _Order(Wire):
     name: Name = Field(description="name of the thing that comes out; an existing name gets a new version")
     deadline_s: Annotated[int, Field(ge=10, le=DEADLINE_MAX_S)] = 3600
-    reserve_per_cu: Amount | None = Field(None, description="the most you pay for one CU; default: twice the estimate")
+    reserve_per_cu: Amount | None = Field(default=None, description="the most you pay for one CU; default: twice the estimate")
 
 
 class DatasetOrder(_Order):
@@ -266,17 +266,25 @@ class TrainingOrder(_Training):
     steps: Annotated[int, Field(ge=1, le=100_000)] = Field(
         120, description="local steps a replica makes in a round (H)"
     )
-    segments: Annotated[int, Field(ge=1, le=16)] = Field(4, description="checkpoints a round, each replayable alone")
+    segments: Annotated[int, Field(ge=1, le=16)] = Field(default=4, description="checkpoints a round, each replayable alone")
 
 
 class AdaptationOrder(_Training):
-    """The loop: trials of generator parameters, each judged on a real validation split the nodes never see."""
+    """The loop: trials of generator parameters, each judged on a real validation split the nodes never see.
+
+    A trial is judged by the cross-entropy of its model on the split: far less noisy than the share of right answers where
+    the split is small. All trials of the search share their seeds, so that they differ by their parameters alone.
+    """
 
     kind: Literal["adaptation"] = "adaptation"
     generator: Name
     params: dict[str, Any] = {}
     real: Ref
     split: Annotated[str, Field(min_length=1, max_length=40)] = "validation"
+    tune: Annotated[list[str], Field(max_length=64)] = Field(default=[], description="parameters to tune; empty: all numbers")
+    reach: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.35, description="how far from its start a parameter may go, as a part of its whole range"
+    )
     trials: Annotated[int, Field(ge=2, le=1000)] = 12
     parallel: Annotated[int, Field(ge=1, le=64)] = 2
     units: Annotated[int, Field(ge=10, le=100_000)] = 2000
@@ -336,7 +344,7 @@ class BillLine(Answer):
     account: str = Field(description="who received it: a node, a vendor, the commission, the customer (refund)")
     what: str
     amount: Amount
-    work: str = Field("", description="what it paid for, such as '12 tasks, 6 CU'")
+    work: str = Field(default="", description="what it paid for, such as '12 tasks, 6 CU'")
 
 
 class Bill(Answer):
@@ -353,13 +361,13 @@ class Job(Answer):
     state: str
     reason: str = ""
     message: str = ""
-    progress: float = Field(0, description="0..1")
+    progress: float = Field(default=0, description="0..1")
     stage: str = ""
     tasks: TaskCounts = TaskCounts()
     created: datetime
     finished: datetime | None = None
     price_max: Amount
-    price_per_cu: Amount | None = Field(None, description="the clearing price of its auction")
+    price_per_cu: Amount | None = Field(default=None, description="the clearing price of its auction")
     audits: dict[str, int] = {}
     bill: Bill | None = None
     result: dict[str, Any] = {}
@@ -433,7 +441,7 @@ class Benchmark(Wire):
 class Poll(Wire):
     running: Annotated[list[str], Field(max_length=256)] = []
     free_slots: Annotated[int, Field(ge=0, le=256)] = 0
-    tasks_max: Annotated[int, Field(ge=0, le=32)] = Field(8, description="leases wanted at most")
+    tasks_max: Annotated[int, Field(ge=0, le=32)] = Field(default=8, description="leases wanted at most")
     wait_s: Annotated[float, Field(ge=0, le=20)] = 5
 
 

@@ -368,12 +368,11 @@ _STATES = {str(state): state for state in TaskState}
 
 
 def task_of(row: Row) -> Task:
-    # By position, in the order of _TASK: this runs for every task that is leased, and names cost twice as much.
-    id, job_id, kind, round, seq, group, state, reason, attempt, attempts_max, priority, needs_quota, pinned_to = row[
-        :13
-    ]
-    node_id, price, cu, memory_mib, lease_expires_at, excluded_nodes, excluded_owners, created_at = row[13:21]
-    leased_at, committed_at, finished_at, body, commit = row[21:]
+    # By position, in the order of _TASK: this runs for every task that is leased, and names cost three times as much.
+    values: list[Any] = list(row)
+    id, job_id, kind, round, seq, group, state, reason, attempt, attempts_max, priority = values[:11]
+    needs_quota, pinned_to, node_id, price, cu, memory_mib, lease_expires_at = values[11:18]
+    excluded_nodes, excluded_owners, created_at, leased_at, committed_at, finished_at, body, commit = values[18:]
     return Task(
         id,
         job_id,

@@ -65,12 +65,23 @@ def merkle_proof(leaf_hashes: Sequence[str], index: int) -> list[str]:
     return proof
 
 
-def proves(leaf_hash: str, index: int, proof: Sequence[str], root: str) -> bool:
-    """Tell whether `proof` leads from this leaf at `index` to `root`."""
-    at = _leaf(leaf_hash)
-    for sibling in proof:
-        if sibling:
+def proves(leaf_hash: str, index: int, proof: Sequence[str], root: str, *, count: int) -> bool:
+    """Tell whether `proof` shows this leaf to be number `index` of the `count` leaves under `root`.
+
+    The count is needed: without it a proof could be read as one for another place in a larger tree.
+    """
+    if not 0 <= index < count:
+        return False
+    at, steps = _leaf(leaf_hash), list(proof)
+    while count > 1:
+        if not steps:
+            return False
+        sibling = steps.pop(0)
+        has_sibling = (index ^ 1) < count
+        if bool(sibling) != has_sibling:
+            return False
+        if has_sibling:
             other = bytes.fromhex(sibling)
             at = _node(other, at) if index % 2 else _node(at, other)
-        index //= 2
-    return at.hex() == root
+        index, count = index // 2, -(-count // 2)
+    return not steps and at.hex() == root

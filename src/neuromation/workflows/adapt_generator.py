@@ -24,14 +24,15 @@ from neuromation.learning.weights import weights_from_bytes, weights_hash
 from neuromation.learning.zoo import get_model, initial_weights
 from neuromation.synthetic.generator import get_generator, parse_params, search_space
 from neuromation.workflows import publishing
-from neuromation.workflows.order_dataset import committed_output
+from neuromation.workflows.order_dataset import committed_output, share_max_bp
 from neuromation.workflows.plans import AuditOrder, Json, Plan, Rejected, order_of
-from neuromation.workflows.train_model import weights_agree
+from neuromation.workflows.train_model import pins, weights_agree
 from neuromation.workflows.world import World
 
 MICRO = 1_000_000
 FINALISTS = 3  # the best parameter sets are tried a second time: one lucky trial must not decide
 WEIGHTS = "weights.safetensors"
+PROBABILITY_MIN = 1e-4  # one hopeless picture must not decide between two trials
 
 
 class AdaptationWork:
@@ -50,6 +51,10 @@ class AdaptationWork:
             )
         model = get_model(order.model)
         config = model.check_config(order.config).model_dump(mode="json")
+        known = [t.name for t in search_space(generator)]
+        strange = sorted(set(order.tune) - set(known))
+        if strange:
+            raise Invalid(f"{generator.name} has no parameter {strange[0][:60]!r} to tune; it has {', '.join(known)}")
         item = catalog.get_item(conn, order.generator, Viewer(customer), kind="generator")
         cu = order.units * generator.cu_per_unit + order.steps * order.batch_size * model.cu_per_sample
         return Plan(
@@ -57,6 +62,7 @@ class AdaptationWork:
             tasks=order.trials,
             cu_per_task=max(1, round(cu * MICRO)),
             pool_min=min(2, order.parallel, order.trials),
+            share_max_bp=share_max_bp(min(2, order.parallel)),
             royalty_micro=(item.price * (order.units * order.trials)).micro,
             vendor=item.owner,
             facts={
@@ -78,7 +84,8 @@ class AdaptationWork:
         proposals = _propose(order, plan, trials)
         wave = plan.memory.get("round", -1) + 1
         plan = plan.remembering(trials=[*trials, *proposals], round=wave)
-        return plan, [_task(order, plan, proposal) for proposal in proposals]
+        pinned = pins(conn, job, len(proposals))
+        return plan, [_task(order, plan, trial, pinned_to=node) for trial, node in zip(proposals, pinned, strict=True)]
 
     def _measured(
         self,
@@ -95,19 +102,17 @@ class AdaptationWork:
         )
         done = []
         for trial in trials:
-            if trial["accuracy"] is None:
-                task = jobs.tasks_of(
+            if trial["score"] is None:
+                tasks = jobs.tasks_of(
                     conn, job.id, kind=TaskKind.TRIAL, round=trial["wave"], states=[TaskState.ACCEPTED]
                 )
-                mine = next(t for t in task if t.seq == trial["number"])
-                trial = {**trial, "accuracy": _accuracy(world, order, plan, mine, images, labels), "node": mine.node_id}
-                jobs.emit(
-                    conn,
-                    job.id,
-                    "trial",
-                    {k: trial[k] for k in ("number", "accuracy", "params", "final")},
-                    now=world.now(),
-                )
+                mine = next(t for t in tasks if t.seq == trial["number"])
+                accuracy, score = _measure(world, order, plan, mine, images, labels)
+                told = {**trial, "accuracy": accuracy, "score": score, "node": mine.node_id}
+                shown = {k: told[k] for k in ("number", "accuracy", "score", "params", "final")}
+                jobs.emit(conn, job.id, "trial", shown, now=world.now())
+                done.append(told)
+                continue
             done.append(trial)
         return done
 
@@ -130,33 +135,44 @@ class AdaptationWork:
 
     def agrees(self, world: World, task: Task, unit: int, audit: Task) -> bool:
         """Weights trained on another kind of machine agree within a small relative distance."""
-        return weights_agree(world, task, WEIGHTS, audit, f"unit-{unit}.safetensors")
+        spec = task.spec
+        start = initial_weights(spec["model"], spec["config"], spec["classes"], spec["train_seed"])
+        return weights_agree(world, mine=(task, WEIGHTS), theirs=(audit, f"unit-{unit}.safetensors"), start=start)
 
     def deliver(self, world: World, conn: sa.Connection, job: Job, plan: Plan) -> Json:
         """The parameters that are most credibly the best, and every trial."""
+        order: wire.AdaptationOrder = order_of(job)
         trials = plan.memory["trials"]
-        space = _space(plan)
-        winner = best(_heard(trials, space))
+        winner = best(_heard(trials, _space(order, plan)))
+        same = [t["accuracy"] for t in trials if t["params"] == dict(winner.params)]
         baseline = [t["accuracy"] for t in trials if t["params"] == trials[0]["params"]]
         return {
             "best_params": _full(plan, winner.params),
-            "best_accuracy": winner.value,
+            "best_accuracy": float(np.mean(same)),
             "baseline_accuracy": float(np.mean(baseline)),
-            "trials": [{k: t[k] for k in ("number", "params", "accuracy", "final")} for t in trials],
-            "split": order_of(job).split,
+            "objective": "Trials are judged by the mean log-probability of the right class on the validation split.",
+            "trials": [{k: t[k] for k in ("number", "params", "accuracy", "score", "final")} for t in trials],
+            "split": order.split,
         }
 
 
-def _space(plan: Plan) -> list[Parameter]:
-    """What may be tuned: the generator's numbers within their ranges, starting from the order's own values."""
-    generator = get_generator(plan.facts["generator"])
+def _space(order: wire.AdaptationOrder, plan: Plan) -> list[Parameter]:
+    """What may be tuned: the generator's numbers, within `reach` of the order's own values."""
     own = plan.facts["params"]
-    return [Parameter(t.name, t.low, t.high, float(own.get(t.name, t.default)), t.log) for t in search_space(generator)]
+    space = []
+    for tunable in search_space(get_generator(plan.facts["generator"])):
+        if order.tune and tunable.name not in order.tune:
+            continue
+        start = float(own.get(tunable.name, tunable.default))
+        width = (tunable.high - tunable.low) * order.reach
+        low, high = max(tunable.low, start - width), min(tunable.high, start + width)
+        space.append(Parameter(tunable.name, low, high, start, tunable.log))
+    return space
 
 
 def _heard(trials: list[dict[str, Any]], space: list[Parameter]) -> list[Trial]:
     names = [p.name for p in space]
-    return [Trial(t["number"], {n: t["params"][n] for n in names}, t["accuracy"]) for t in trials]
+    return [Trial(t["number"], {n: t["params"][n] for n in names}, t["score"]) for t in trials]
 
 
 def _full(plan: Plan, tuned: Any) -> dict[str, Any]:
@@ -171,12 +187,12 @@ def _propose(order: wire.AdaptationOrder, plan: Plan, trials: list[dict[str, Any
     wave = plan.memory.get("round", -1) + 1
     finalists = min(FINALISTS, max(0, order.trials - 2))
     if left > finalists:
-        tuner = Tuner.replay(_space(plan), _heard(trials, _space(plan)), order.seed)
+        tuner = Tuner.replay(_space(order, plan), _heard(trials, _space(order, plan)), order.seed)
         asked = [(t.params, False) for t in tuner.ask(min(order.parallel, left - finalists))]
     else:
         from neuromation.learning.adaptation import candidates
 
-        again = candidates(_heard(trials, _space(plan)), left)
+        again = candidates(_heard(trials, _space(order, plan)), left)
         asked = [(t.params, True) for t in again] + [(trials[0]["params"], True)] * (left - len(again))
     return [
         {
@@ -184,6 +200,7 @@ def _propose(order: wire.AdaptationOrder, plan: Plan, trials: list[dict[str, Any
             "wave": wave,
             "params": dict(params),
             "accuracy": None,
+            "score": None,
             "final": final,
             "node": None,
         }
@@ -191,13 +208,14 @@ def _propose(order: wire.AdaptationOrder, plan: Plan, trials: list[dict[str, Any
     ]
 
 
-def _task(order: wire.AdaptationOrder, plan: Plan, trial: dict[str, Any]) -> NewTask:
-    """A trial as a task: its own seed for data and training, so that a second try of the same parameters is a new draw."""
+def _task(order: wire.AdaptationOrder, plan: Plan, trial: dict[str, Any], *, pinned_to: str | None) -> NewTask:
+    """A trial as a task. The search shares one seed, so that trials differ by their parameters alone."""
+    draw = trial["number"] + 1 if trial["final"] else 0
     spec = {
         "generator": plan.facts["generator"],
         "version": plan.facts["version"],
         "params": _full(plan, trial["params"]),
-        "seed": (order.seed + 7_919 * (trial["number"] + 1)) % 2**62,
+        "seed": (order.seed + 7_919 * (draw + 1)) % 2**62,
         "units": order.units,
         "model": order.model,
         "config": plan.facts["config"],
@@ -205,14 +223,26 @@ def _task(order: wire.AdaptationOrder, plan: Plan, trial: dict[str, Any]) -> New
         "steps": order.steps,
         "batch_size": order.batch_size,
         "lr": order.learning_rate,
-        "train_seed": (order.seed + trial["number"]) % 2**62,
+        "train_seed": (order.seed + draw) % 2**62,
     }
-    return NewTask(kind=TaskKind.TRIAL, round=trial["wave"], seq=trial["number"], spec=spec, cu=plan.cu_per_task)
+    return NewTask(
+        kind=TaskKind.TRIAL,
+        round=trial["wave"],
+        seq=trial["number"],
+        spec=spec,
+        cu=plan.cu_per_task,
+        pinned_to=pinned_to,
+    )
 
 
-def _accuracy(world: World, order: wire.AdaptationOrder, plan: Plan, task: Task, images: Any, labels: Any) -> float:
+def _measure(
+    world: World, order: wire.AdaptationOrder, plan: Plan, task: Task, images: Any, labels: Any
+) -> tuple[float, float]:
+    """Accuracy of a trial's model on the real split, and its score: the mean log-probability of the right class."""
     config, classes = plan.facts["config"], plan.facts["classes"]
     reference = initial_weights(order.model, config, classes, 0)
     weights = weights_from_bytes(committed_output(world, task, WEIGHTS), reference)
     scores = evaluation.predictor_torch(weights, order.model, config, classes)(images)
-    return float(np.mean(scores.argmax(axis=1) == labels))
+    right = np.clip(scores[np.arange(len(labels)), labels], PROBABILITY_MIN, 1.0)
+    accuracy = float(np.mean(scores.argmax(axis=1) == labels))
+    return round(accuracy, 6), round(float(np.log(right).mean()), 6)

@@ -15,6 +15,7 @@ from neuromation.market import service as market
 from neuromation.market.model import Infeasible
 from neuromation.workflows import settlement
 from neuromation.workflows.kinds import work_of
+from neuromation.workflows.ordering import CANCELLED
 from neuromation.workflows.plans import Plan, Work
 from neuromation.workflows.pool import buy_missing, close_auction, is_due, open_auction, seconds_left
 from neuromation.workflows.verification import verify
@@ -153,7 +154,7 @@ def give_up(world: World, conn: sa.Connection, job: Job, reason: str, *, now: da
     if job.state in (JobState.FUNDED, JobState.BIDDING):
         settlement.refund(conn, job, reason=reason, to_state=JobState.REFUNDED, now=now)
         return
-    final = JobState.REFUNDED if job.state is JobState.DELIVERING else JobState.CANCELLED
+    final = JobState.CANCELLED if plan.memory.get("stop") == CANCELLED else JobState.REFUNDED
     settlement.settle(world, conn, job, plan, to_state=final, result={}, reason=reason, now=now)
 
 

@@ -115,8 +115,10 @@ def report_benchmark(world: World, conn: sa.Connection, node_id: str, body: wire
 def poll(world: World, node_id: str, body: wire.Poll) -> wire.PollAnswer:
     """A heartbeat that brings auctions to bid in, leases, and news of tasks that are no longer the node's."""
     with world.transaction() as conn:
+        # On its own: a commit locks tasks before their node, so a poll must not lock them the other way round.
+        state = nodes.heartbeat(conn, [node_id], now=world.now()).get(node_id, NodeState.BANNED)
+    with world.transaction() as conn:
         now = world.now()
-        state = nodes.heartbeat(conn, [node_id], now=now).get(node_id, NodeState.BANNED)
         kept = (
             jobs.extend_leases(conn, node_id, body.running, lease_s=world.policy.lease_s, now=now)
             if body.running

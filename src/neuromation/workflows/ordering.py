@@ -25,6 +25,8 @@ from neuromation.workflows.reads import job_view
 from neuromation.workflows.wallets import fiat
 from neuromation.workflows.world import World
 
+CANCELLED = "cancelled by the customer"
+
 
 def quote(world: World, conn: sa.Connection, principal: Principal, order: wire.Order) -> wire.Quote:
     """What an order would cost and take, kept for a while. Raises NoFeasiblePool naming the binding constraint."""
@@ -161,10 +163,10 @@ def cancel(world: World, conn: sa.Connection, principal: Principal, job_id: str)
     now = world.now()
     job = jobs.get_job(conn, job_id, customer=principal.account_id)
     if job.state in (JobState.FUNDED, JobState.BIDDING):
-        settlement.refund(conn, job, reason="cancelled by the customer", to_state=JobState.CANCELLED, now=now)
+        settlement.refund(conn, job, reason=CANCELLED, to_state=JobState.CANCELLED, now=now)
     elif job.state in (JobState.RUNNING, JobState.VERIFYING):
         jobs.stop_leasing(conn, job.id, now=now)
-        jobs.set_plan(conn, job.id, Plan.from_json(job.plan).remembering(stop="cancelled by the customer").to_json())
+        jobs.set_plan(conn, job.id, Plan.from_json(job.plan).remembering(stop=CANCELLED).to_json())
         jobs.wake(conn, [job.id], now=now)
     else:
         raise Conflict(

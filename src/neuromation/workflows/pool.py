@@ -102,7 +102,13 @@ def open_auction(world: World, conn: sa.Connection, job: Job, plan: Plan, *, tas
         conn,
         job.id,
         "auction",
-        {"auction": auction.id, "kind": request.kind, "tasks": tasks, "closes": closes_at.isoformat()},
+        {
+            "auction": auction.id,
+            "kind": request.kind,
+            "tasks": tasks,
+            "reserve": str(request.reserve_per_cu),
+            "closes": closes_at.isoformat(),
+        },
         now=now,
     )
     return plan.remembering(auction=auction.id, auctions=number + 1)

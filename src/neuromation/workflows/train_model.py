@@ -17,7 +17,13 @@ from neuromation.jobs.model import BreakReason, Job, NewTask, Task, TaskKind, Ta
 from neuromation.kernel.errors import Invalid
 from neuromation.kernel.hashing import hash_json
 from neuromation.learning import diloco, evaluation
-from neuromation.learning.weights import Weights, difference, norm, weights_from_bytes, weights_to_bytes
+from neuromation.learning.weights import (
+    REPLAY_TOLERANCE,
+    Weights,
+    relative_distance,
+    weights_from_bytes,
+    weights_to_bytes,
+)
 from neuromation.learning.zoo import get_model, initial_weights
 from neuromation.workflows import publishing
 from neuromation.workflows.order_dataset import committed_output
@@ -25,9 +31,6 @@ from neuromation.workflows.plans import AuditOrder, Json, Plan, Rejected, order_
 from neuromation.workflows.world import World
 
 MICRO = 1_000_000
-LR_END_SHARE = 0.02  # of the first learning rate is left at the last step of the last round
-OUTER_LR, OUTER_MOMENTUM = 1.0, 0.1  # few rounds: a large momentum would not have settled (learning.diloco)
-TOLERANCE = 1e-3  # relative distance of replayed weights on another kind of machine
 HELD_OUT_MAX = 2_000
 WORSE_MAX = 1.5  # a replica may raise the loss on held-out data by so much of itself plus LOSS_SLACK, not more
 LOSS_SLACK = 0.2
@@ -91,8 +94,8 @@ class TrainingWork:
         number = plan.memory["round"]
         files = publishing.version_by_id(conn, plan.facts["dataset"]).files
         training = plan.facts["shards"]
-        pinned = _pins(conn, job, order.replicas)
-        rates = [_rate(order, number), _rate(order, number + 1)]
+        pinned = pins(conn, job, order.replicas)
+        rates = diloco.learning_rates(order.learning_rate, rounds=order.rounds)[number]
         tasks = []
         for replica in range(order.replicas):
             mine = training[replica :: order.replicas]
@@ -135,7 +138,9 @@ class TrainingWork:
         accepted = [TaskState.ACCEPTED]
         tasks = jobs.tasks_of(conn, job.id, kind=TaskKind.TRAIN, round=number, states=accepted)
         deltas = [diloco.decompress_delta(committed_output(world, t, "delta.bin"), reference) for t in tasks]
-        weights, momentum = diloco.outer_step(start, deltas, momentum, lr=OUTER_LR, momentum=OUTER_MOMENTUM)
+        weights, momentum = diloco.outer_step(
+            start, deltas, momentum, lr=diloco.FEW_ROUNDS_LR, momentum=diloco.FEW_ROUNDS_MOMENTUM
+        )
         loss, accuracy = _held_out(world, plan, order, weights)
         story = {
             "round": number,
@@ -195,7 +200,12 @@ class TrainingWork:
     def agrees(self, world: World, task: Task, unit: int, audit: Task) -> bool:
         """Weights replayed on another kind of machine agree within a small relative distance."""
         assert task.commit is not None
-        return weights_agree(world, task, f"segment-{unit + 1}.safetensors", audit, f"unit-{unit}.safetensors")
+        spec = task.spec
+        reference = initial_weights(spec["model"], spec["config"], spec["classes"], 0)
+        before = audit.inputs["from.safetensors"]["sha256"]
+        start = weights_from_bytes(world.blobs.get(before), reference)
+        mine, theirs = f"segment-{unit + 1}.safetensors", f"unit-{unit}.safetensors"
+        return weights_agree(world, mine=(task, mine), theirs=(audit, theirs), start=start)
 
     def deliver(self, world: World, conn: sa.Connection, job: Job, plan: Plan) -> Json:
         """Export to safetensors and ONNX, which must agree, with a card; publish as a model."""
@@ -275,31 +285,24 @@ def exported(
     return {name: publishing.file_ref(address, name) for name, address in stored.items()}, agreement
 
 
-def weights_agree(world: World, task: Task, mine: str, audit: Task, theirs: str) -> bool:
-    """Whether two committed sets of weights lie within TOLERANCE of each other, relative to their size."""
-    spec = task.spec
-    reference = initial_weights(spec["model"], spec["config"], spec["classes"], 0)
+def weights_agree(world: World, *, mine: tuple[Task, str], theirs: tuple[Task, str], start: Weights) -> bool:
+    """Whether a committed result lies so near its replay as another kind of machine would bring it.
+
+    `mine` and `theirs` are a task and the name of its output; `start` is what both began with.
+    """
     try:
-        first = weights_from_bytes(committed_output(world, task, mine), reference)
-        second = weights_from_bytes(committed_output(world, audit, theirs), reference)
+        claimed, replayed = (weights_from_bytes(committed_output(world, *each), start) for each in (mine, theirs))
     except (Invalid, Rejected):
         return False
-    return norm(difference(first, second)) <= TOLERANCE * max(1e-12, norm(first))
+    return relative_distance(claimed, replayed, start=start) <= REPLAY_TOLERANCE
 
 
 def _reference(order: wire.TrainingOrder, plan: Plan) -> Weights:
     return initial_weights(order.model, plan.facts["config"], plan.facts["classes"], order.seed)
 
 
-def _rate(order: wire.TrainingOrder, number: int) -> float:
-    """The learning rate at the beginning of a round: a cosine over the whole training."""
-    low = order.learning_rate * LR_END_SHARE
-    share = 0.5 * (1 + np.cos(np.pi * number / order.rounds))
-    return float(round(low + (order.learning_rate - low) * share, 9))
-
-
-def _pins(conn: sa.Connection, job: Job, replicas: int) -> list[str | None]:
-    """A different node for each replica of a round, those with most work left first; None where there are too few."""
+def pins(conn: sa.Connection, job: Job, replicas: int) -> list[str | None]:
+    """A different node for each of a round's tasks, those with most work left first; None where there are too few."""
     rooms: dict[str, int] = {}
     for quota in jobs.quotas_of(conn, job.id):
         if quota.is_open and quota.taken < quota.awarded:
