@@ -6,12 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from neuromation.api.deps import Operator, TheWorld
+from neuromation.api.deps import V1, Operator, TheWorld
 from neuromation.api.errors import problems
 from neuromation.client import schemas as wire
 from neuromation.workflows import people, wallets
 
-router = APIRouter(prefix="/admin", tags=["operator"])
+router = APIRouter(prefix=f"{V1}/admin", tags=["operator"])
 
 
 @router.post(
@@ -44,6 +44,6 @@ def fund(body: wire.Funding, principal: Operator, world: TheWorld) -> wire.Walle
 
 @router.get("/audit", responses=problems(401, 403), operation_id="admin_audit")
 def audit(_: Operator, world: TheWorld) -> wire.Audit:
-    """Check the books: every transfer balances, nothing is minted or lost, the log is unbroken and rebuilds the balances."""
+    """Check the books: transfers balance, nothing is minted or lost, the log is unbroken and rebuilds the balances."""
     with world.transaction() as conn:
         return wallets.audit(conn)

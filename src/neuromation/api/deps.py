@@ -13,6 +13,7 @@ from neuromation.accounts.model import Principal
 from neuromation.kernel.errors import Forbidden, Unauthenticated
 from neuromation.workflows.world import World
 
+V1 = "/v1"  # the prefix of every router itself: a route's own path is what the metrics show
 _bearer = HTTPBearer(
     auto_error=False, description="a token of POST /v1/sessions or POST /v1/tokens; a node's own key for /v1/node/*"
 )

@@ -14,7 +14,7 @@ POLL_S = 1.0  # a lost notification costs at most this
 
 
 class Doorbell:
-    """`wait` returns at the next ring, or after a while: callers always look at the database again."""
+    """Take `next_ring` before looking at the database, then `wait` for it: no ring in between is lost."""
 
     def __init__(self) -> None:
         self._rung = asyncio.Event()
@@ -24,10 +24,14 @@ class Doorbell:
         rung, self._rung = self._rung, asyncio.Event()
         rung.set()
 
-    async def wait(self, timeout_s: float) -> None:
-        """Sleep until the next ring, at most `timeout_s` seconds and at most the polling interval."""
+    def next_ring(self) -> asyncio.Event:
+        """What the next ring will set."""
+        return self._rung
+
+    async def wait(self, ring: asyncio.Event, timeout_s: float) -> None:
+        """Sleep until that ring, at most `timeout_s` seconds and at most the polling interval."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._rung.wait(), min(timeout_s, POLL_S))
+            await asyncio.wait_for(ring.wait(), min(timeout_s, POLL_S))
 
 
 async def _listen(url: sa.URL, bell: Doorbell) -> None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import math
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from neuromation.client.schemas import Problem
 from neuromation.kernel import errors
 
 log = structlog.get_logger()
+
+BUSY_RETRY_S = 1
 
 # The narrowest kind first: the first that fits decides.
 _STATUS: tuple[tuple[type[errors.NeuromationError], int], ...] = (
@@ -26,7 +31,14 @@ _STATUS: tuple[tuple[type[errors.NeuromationError], int], ...] = (
     (errors.TooLarge, 413),
     (errors.Invalid, 422),
 )
-_REASONS = {400: "bad-request", 404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "media-type"}
+# What the framework finds by itself: the reason, and a sentence better than its own.
+_FRAMEWORK = {
+    400: ("bad-request", "the request could not be read; send a well-formed JSON body"),
+    404: ("not-found", "there is nothing at this address; the list of addresses is at /docs"),
+    405: ("method-not-allowed", "this address does not take this method; the header `Allow` names those it takes"),
+    413: ("too-large", "the body is over the limit of this address; send less at once"),
+    415: ("media-type", "the body is of a wrong media type; send application/json"),
+}
 _MEANINGS = {
     400: "the request could not be read",
     401: "no valid token: log in, or create a token",
@@ -37,35 +49,52 @@ _MEANINGS = {
     415: "the body is not of the expected media type",
     422: "the request is wrong; the message names the field and the bound",
     429: "too many requests; try again after `retry_after_s`",
+    503: "`busy`: the database refused for the moment; nothing was kept, try again",
 }
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses=` of a route that may answer with these errors."""
-    return {status: {"model": Problem, "description": _MEANINGS[status]} for status in statuses}
+    """The `responses=` of a route that may answer with these errors, and of every route that the database is busy."""
+    may_fail = {*statuses, 503} | ({400} if 413 in statuses else set())  # what has a body may have an unreadable one
+    return {status: {"model": Problem, "description": _MEANINGS[status]} for status in sorted(may_fail)}
 
 
-def _answer(status: int, reason: str, message: str, details: dict[str, Any] | None = None) -> JSONResponse:
-    problem = Problem(status=status, reason=reason, message=message, details=details or {})
+def problem_body(status: int, reason: str, message: str, details: dict[str, Any] | None = None) -> bytes:
+    """A Problem as JSON. A stranger's text may hold half a surrogate pair, which no UTF-8 can carry: it becomes `?`."""
+    body = {"status": status, "reason": reason, "message": message, "details": details or {}}
+    return json.dumps(body, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
+
+
+def _answer(status: int, reason: str, message: str, details: dict[str, Any] | None = None) -> Response:
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-    if status == 429 and details and "retry_after_s" in details:
+    if details and "retry_after_s" in details:
         headers["Retry-After"] = str(max(1, round(float(str(details["retry_after_s"])))))
-    return JSONResponse(problem.model_dump(), status_code=status, headers=headers)
+    body = problem_body(status, reason, message, details)
+    return Response(body, status_code=status, headers=headers, media_type="application/json")
 
 
 def _plain(details: dict[str, object]) -> dict[str, Any]:
-    return {
-        k: v if isinstance(v, bool | int | float | str | list | dict | None) else str(v) for k, v in details.items()
-    }
+    """Details as JSON can carry them."""
+    return {name: _plain_value(value) for name, value in details.items()}
 
 
-def _expected(_: Request, error: Exception) -> JSONResponse:
+def _plain_value(value: object) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain_value(item) for item in value]
+    if isinstance(value, dict):
+        return {str(name): _plain_value(item) for name, item in value.items()}
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    return value if isinstance(value, bool | int | str | None) else str(value)
+
+
+def _expected(_: Request, error: Exception) -> Response:
     assert isinstance(error, errors.NeuromationError)
     status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
     return _answer(status, error.reason, error.message, _plain(error.details))
 
 
-def _malformed(_: Request, error: Exception) -> JSONResponse:
+def _malformed(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     faults = [
         {"where": ".".join(str(part) for part in fault["loc"]), "what": str(fault["msg"])[:300]}
@@ -75,25 +104,31 @@ def _malformed(_: Request, error: Exception) -> JSONResponse:
     return _answer(422, "invalid-request", f"{first['where']}: {first['what']}", {"faults": faults})
 
 
-def _http(_: Request, error: Exception) -> JSONResponse:
+def _http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    reason = _REASONS.get(error.status_code, "http-error")
-    answer = _answer(error.status_code, reason, str(error.detail))
+    reason, message = _FRAMEWORK.get(error.status_code, ("http-error", str(error.detail)))
+    answer = _answer(error.status_code, reason, message)
     answer.headers.update(error.headers or {})
     return answer
 
 
-def _unstorable(_: Request, error: Exception) -> JSONResponse:
+def _unstorable(_: Request, error: Exception) -> Response:
     log.warning("unstorable input", error=str(error)[:300])
     return _answer(422, "invalid-request", "the request holds a character or a number that cannot be stored")
 
 
-def _busy(_: Request, error: Exception) -> JSONResponse:
+def _busy(_: Request, error: Exception) -> Response:
     log.warning("the database refused", error=str(error)[:300])
-    return _answer(503, "busy", "the platform is busy; nothing of this request was kept, try again in a moment")
+    message = "the platform is busy; nothing of this request was kept, try again in a moment"
+    return _answer(503, "busy", message, {"retry_after_s": BUSY_RETRY_S})
 
 
-def _bug(request: Request, error: Exception) -> JSONResponse:
+def _gone(_: Request, error: Exception) -> Response:
+    """The caller hung up in the middle of a body; nobody reads this."""
+    return _answer(400, *_FRAMEWORK[400])
+
+
+def _bug(request: Request, error: Exception) -> Response:
     log.error("unexpected error", path=request.url.path, exc_info=error)
     return _answer(500, "internal", "something broke on the platform's side; nothing of this request was kept")
 
@@ -105,4 +140,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(DataError, _unstorable)
     app.add_exception_handler(OperationalError, _busy)
+    app.add_exception_handler(PoolTimeout, _busy)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _bug)

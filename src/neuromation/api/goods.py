@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
 
-from neuromation.api.deps import Customer, Person, TheWorld
+from neuromation.api.deps import V1, Customer, Person, TheWorld
 from neuromation.api.errors import problems
 from neuromation.client import schemas as wire
 from neuromation.workflows import goods
 from neuromation.workflows.world import World
 
-router = APIRouter(tags=["goods"])
+router = APIRouter(prefix=V1, tags=["goods"])
 
 After = Annotated[str | None, Query(max_length=100)]
 Limit = Annotated[int, Query(ge=1, le=wire.PAGE_MAX)]
 RefPath = Annotated[wire.Ref, Path()]
+
+SPOOL_BYTES = 2**20  # an upload waits in memory up to here, then in a temporary file
+PIECE_BYTES = 2**20
 
 
 @router.get("/generators", responses=problems(401, 403), operation_id="list_generators")
@@ -74,10 +79,12 @@ async def upload(
 
 async def received(request: Request, world: World, sha256: str, *, owner: str) -> wire.Uploaded:
     """Take a raw body in, verify it against its hash and grant it to its owner."""
-    from starlette.concurrency import run_in_threadpool
-
-    body = await request.body()
-    return await run_in_threadpool(goods.store_upload, world, body, sha256=sha256, owner=owner)
+    with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool:
+        async for piece in request.stream():
+            spool.write(piece)
+        spool.seek(0)
+        pieces = iter(lambda: spool.read(PIECE_BYTES), b"")
+        return await run_in_threadpool(goods.store_upload, world, pieces, sha256=sha256, owner=owner)
 
 
 @router.post(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Annotated, Literal
 
@@ -10,13 +9,14 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from neuromation.api.deps import Node, Person, Provider, TheWorld
+from neuromation.api.deps import V1, Node, Person, Provider, TheWorld
+from neuromation.api.doorbell import Doorbell
 from neuromation.api.errors import problems
 from neuromation.api.goods import received, streamed
 from neuromation.client import schemas as wire
 from neuromation.workflows import node_work, reads
 
-router = APIRouter(tags=["nodes"])
+router = APIRouter(prefix=V1, tags=["nodes"])
 
 Id = Annotated[str, Path(max_length=60)]
 
@@ -71,14 +71,15 @@ def report_benchmark(body: wire.Benchmark, principal: Node, world: TheWorld) -> 
 @router.post("/node/poll", responses=problems(401, 403, 413, 422), operation_id="poll")
 async def poll(body: wire.Poll, request: Request, principal: Node, world: TheWorld) -> wire.PollAnswer:
     """A heartbeat that brings back auctions to bid in and tasks to do; waits up to `wait_s` for some."""
+    bell: Doorbell = request.app.state.bell
     deadline = time.monotonic() + body.wait_s
     while True:
-        bell = asyncio.ensure_future(request.app.state.bell.wait(max(0.05, deadline - time.monotonic())))
+        ring = bell.next_ring()
         answer = await run_in_threadpool(node_work.poll, world, principal.subject, body)
-        if answer.auctions or answer.leases or answer.cancelled or time.monotonic() >= deadline:
-            bell.cancel()
+        left_s = deadline - time.monotonic()
+        if answer.auctions or answer.leases or answer.cancelled or left_s <= 0:
             return answer
-        await bell
+        await bell.wait(ring, max(0.05, left_s))
         if await request.is_disconnected():
             return answer
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Query, Request
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
-from neuromation.api.deps import Customer, Person, TheWorld
+from neuromation.api.deps import V1, Customer, Person, TheWorld
+from neuromation.api.doorbell import Doorbell
 from neuromation.api.errors import problems
 from neuromation.client import schemas as wire
 from neuromation.workflows import ordering, reads
 
-router = APIRouter(tags=["orders"])
+router = APIRouter(prefix=V1, tags=["orders"])
 
 JobId = Annotated[str, Path(max_length=60)]
 STREAM_WAIT_S = 10.0
@@ -22,8 +23,8 @@ STREAM_WAIT_S = 10.0
 
 @router.post("/quotes", status_code=201, responses=problems(401, 403, 404, 409, 413, 422), operation_id="quote")
 def quote(body: wire.QuoteRequest, principal: Customer, world: TheWorld) -> wire.Quote:
-    """What an order would cost now, and how long it would take; nothing is bought. When no pool of nodes could do it, the
-    answer is 409 `no-feasible-pool`, whose message names the binding constraint."""
+    """What an order would cost now, and how long it would take; nothing is bought. When no pool of nodes could do it,
+    the answer is 409 `no-feasible-pool`, whose message names the binding constraint."""
     with world.transaction() as conn:
         return ordering.quote(world, conn, principal, body.order)
 
@@ -42,8 +43,8 @@ def order(
     world: TheWorld,
     idempotency_key: Annotated[str | None, Header(min_length=8, max_length=100, pattern=r"^[A-Za-z0-9._:-]+$")] = None,
 ) -> wire.Job:
-    """Order what was quoted: the quote's maximum is held, and the job starts. With an `Idempotency-Key` a repeat gives the
-    same job; the same key with another quote is refused."""
+    """Order what was quoted: the quote's maximum is held, and the job starts. With an `Idempotency-Key` a repeat gives
+    the same job; the same key with another quote is refused."""
     with world.transaction() as conn:
         return ordering.place(world, conn, principal, body.quote, key=idempotency_key or body.quote)
 
@@ -74,6 +75,12 @@ def cancel_job(job_id: JobId, principal: Customer, world: TheWorld) -> wire.Job:
         return ordering.cancel(world, conn, principal, job_id)
 
 
+def _watched(job_id: JobId, principal: Person, world: TheWorld) -> str:
+    """The job, when the caller may see it: checked before the stream begins, while an error still has a status."""
+    with world.transaction() as conn:
+        return reads.job_of(conn, principal, job_id).id
+
+
 @router.get(
     "/jobs/{job_id}/events",
     response_class=EventSourceResponse,
@@ -81,25 +88,27 @@ def cancel_job(job_id: JobId, principal: Customer, world: TheWorld) -> wire.Job:
     operation_id="job_events",
 )
 async def job_events(
-    job_id: JobId,
+    job_id: Annotated[str, Depends(_watched)],
     request: Request,
     principal: Person,
     world: TheWorld,
-    last_event_id: Annotated[str | None, Header(max_length=20, pattern=r"^\d+$")] = None,
+    last_event_id: Annotated[str | None, Header(max_length=18, pattern=r"^[0-9]+$")] = None,
 ) -> AsyncIterator[ServerSentEvent]:
     """What happens to a job, live; resumes after `Last-Event-ID` and ends after the event `finished`."""
+    bell: Doorbell = request.app.state.bell
     seq = int(last_event_id or 0)
     while not await request.is_disconnected():
-        events = await run_in_threadpool(_events, world, principal, job_id, seq)
+        ring = bell.next_ring()
+        events, is_over = await run_in_threadpool(_events, world, principal, job_id, seq)
         for event in events:
             seq = event.seq
             yield ServerSentEvent(id=str(seq), event=event.type, data=event.model_dump(mode="json"))
-            if event.type == "finished":
-                return
+        if not events and is_over:
+            return
         if not events:
-            await request.app.state.bell.wait(STREAM_WAIT_S)
+            await bell.wait(ring, STREAM_WAIT_S)
 
 
-def _events(world: TheWorld, principal: Person, job_id: str, seq: int) -> list[wire.JobEvent]:
+def _events(world: TheWorld, principal: Person, job_id: str, seq: int) -> tuple[list[wire.JobEvent], bool]:
     with world.transaction() as conn:
         return reads.events_of(conn, principal, job_id, after=seq)

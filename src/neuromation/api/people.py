@@ -6,13 +6,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response, status
 
-from neuromation.api.deps import Person, TheWorld
+from neuromation.api.deps import V1, Person, TheWorld
 from neuromation.api.errors import problems
 from neuromation.api.rates import slowly
 from neuromation.client import schemas as wire
 from neuromation.workflows import people, wallets
 
-router = APIRouter(tags=["people"])
+router = APIRouter(prefix=V1, tags=["people"])
 
 
 @router.post("/accounts", status_code=201, responses=problems(403, 409, 413, 422, 429), operation_id="register")

@@ -11,19 +11,28 @@ from limits.strategies import MovingWindowRateLimiter
 
 from neuromation.kernel.errors import TooMany
 
-_limiter = MovingWindowRateLimiter(MemoryStorage())
+
+class Rates:
+    """Counts tries by address in this process: with several API processes an address gets the sum of their shares."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._per_minute = per_minute
+        self._rate = RateLimitItemPerMinute(per_minute)
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+
+    def count(self, what: str, address: str) -> None:
+        """Note one more try of `address`. Raises TooMany with `retry_after_s`."""
+        if not self._limiter.hit(self._rate, what, address):
+            reset = self._limiter.get_window_stats(self._rate, what, address).reset_time
+            wait_s = max(1.0, reset - time.time())
+            raise TooMany(
+                f"more than {self._per_minute} tries a minute; wait {wait_s:.0f} s",
+                reason="too-many",
+                retry_after_s=wait_s,
+            )
 
 
 def slowly(request: Request, what: str) -> None:
-    """Let an address do `what` only so often. Raises TooMany with `retry_after_s`.
-
-    Counted in this process: with several API processes an address gets the sum of their shares.
-    """
-    per_minute = request.app.state.world.policy.attempts_per_minute
-    address = request.client.host if request.client else "unknown"
-    rate = RateLimitItemPerMinute(per_minute)
-    if not _limiter.hit(rate, what, address):
-        wait_s = max(1.0, _limiter.get_window_stats(rate, what, address).reset_time - time.time())
-        raise TooMany(
-            f"more than {per_minute} tries a minute; wait {wait_s:.0f} s", reason="too-many", retry_after_s=wait_s
-        )
+    """Let an address do `what` only so often. Raises TooMany."""
+    rates: Rates = request.app.state.rates
+    rates.count(what, request.client.host if request.client else "unknown")

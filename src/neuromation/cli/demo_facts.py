@@ -118,10 +118,9 @@ def _samples(story: Story, data_1: Act, data_2: Act) -> tuple[Samples, ...]:
     ):
         images, labels = _first_shard(story, act)
         groups.append(pick_samples(images, labels, CLASSES, title=title, note=note, look=look))  # type: ignore[arg-type]
-    images, labels = story.real.of("test")
-    real = pick_samples(
-        images, [int(v) for v in labels], CLASSES, title="Real handwriting", note="from the test split", look="real"
-    )
+    digits, names = story.real.of("test")
+    numbers = [int(name) for name in names]
+    real = pick_samples(digits, numbers, CLASSES, title="Real handwriting", note="from the test split", look="real")
     return (*groups, real)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import sqlalchemy as sa
@@ -71,7 +72,7 @@ def architectures() -> wire.ArchitectureList:
     )
 
 
-def store_upload(world: World, data: bytes, *, sha256: str, owner: str) -> wire.Uploaded:
+def store_upload(world: World, data: bytes | Iterable[bytes], *, sha256: str, owner: str) -> wire.Uploaded:
     """Keep uploaded bytes when they hash to their name. Raises HashMismatch; nothing is kept then."""
     ref = world.blobs.put(data, expect_sha256=sha256, size_max=wire.BLOB_MAX_BYTES)
     with world.transaction() as conn:

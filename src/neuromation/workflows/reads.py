@@ -41,11 +41,14 @@ def job_list(conn: sa.Connection, principal: Principal, *, after: str | None, li
     )
 
 
-def events_of(conn: sa.Connection, principal: Principal, job_id: str, *, after: int) -> list[wire.JobEvent]:
-    """What happened to a job after an event. Raises NoSuchJob, NotYourJob."""
-    jobs.get_job(conn, job_id, customer=_viewer(principal))
+def events_of(
+    conn: sa.Connection, principal: Principal, job_id: str, *, after: int
+) -> tuple[list[wire.JobEvent], bool]:
+    """What happened to a job after an event, and whether nothing more will. Raises NoSuchJob, NotYourJob."""
+    # The job first: its last event is written with its final state, so a job seen as over has told everything.
+    job = jobs.get_job(conn, job_id, customer=_viewer(principal))
     found = jobs.events_after(conn, job_id, after, limit=EVENTS_MAX)
-    return [wire.JobEvent(seq=e.seq, at=e.at, type=e.type, data=e.data) for e in found]
+    return [wire.JobEvent(seq=e.seq, at=e.at, type=e.type, data=e.data) for e in found], job.finished_at is not None
 
 
 def job_view(conn: sa.Connection, job: Job) -> wire.Job:
