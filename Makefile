@@ -15,10 +15,10 @@ demo: setup
 	$(BIN)/neuromation demo
 
 test: setup
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
 test-all: setup
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: setup lint test
 

@@ -94,7 +94,7 @@ def bid(body: wire.NewBid, principal: Node, world: TheWorld) -> wire.NewBid:
 @router.get(
     "/node/tasks/{task_id}/inputs/{name}",
     response_class=StreamingResponse,
-    responses={200: {"content": {"application/octet-stream": {}}}, **problems(401, 403, 404, 422)},
+    responses={200: {"content": {"application/octet-stream": {}}}, **problems(401, 403, 404, 409, 422)},
     operation_id="task_input",
 )
 def task_input(

@@ -11,6 +11,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+# One encoder for all: json.dumps builds a new one for every call with options, which costs more than a small value does.
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 _LEAF, _NODE = b"\x00", b"\x01"
 
 
@@ -21,7 +23,7 @@ def sha256_hex(data: bytes) -> str:
 
 def canonical_json(value: Any) -> bytes:
     """One spelling for one value: sorted keys, no spaces, UTF-8, no NaN. Raises ValueError for NaN or infinity."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def hash_json(value: Any) -> str:

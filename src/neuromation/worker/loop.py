@@ -16,7 +16,7 @@ from neuromation.workflows.world import World
 log = structlog.get_logger()
 
 SWEEP_S = 1.0
-RING_MIN_S = 0.05  # at most 20 rings a second: a NOTIFY takes a lock on the whole database
+RING_MIN_S = 0.2  # every ring makes every waiting node and watcher look again, and a NOTIFY locks the whole database
 
 
 class Worker:
@@ -26,6 +26,7 @@ class Worker:
         self._world = world
         self._stop = threading.Event()
         self._swept = self._rang = 0.0
+        self._news = False
 
     def stop(self) -> None:
         """Finish the present step and return from `run`."""
@@ -50,10 +51,11 @@ class Worker:
         if now - self._swept >= SWEEP_S:
             sweep(self._world)
             self._swept = now
-        if busy and now - self._rang >= RING_MIN_S:
+        self._news = self._news or busy
+        if self._news and now - self._rang >= RING_MIN_S:
             with self._world.transaction() as conn:
                 jobs.ring(conn)
-            self._rang = now
+            self._rang, self._news = now, False
         return busy
 
 

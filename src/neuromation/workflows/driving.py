@@ -42,10 +42,19 @@ def drive(world: World) -> bool:
         except Exception:  # the outermost loop of a job: a broken step is tried again, then the job is ended fairly
             log.exception("a step broke", job=job.id, state=job.state.value)
             if jobs.postpone(conn, job.id, now=now) >= FAILURES_MAX:
-                give_up(world, conn, job, "the platform could not finish it", now=now)
+                _end_broken(world, conn, job, now=now)
         failpoint(f"{job.kind.value}.{job.state.value}.before-commit")
     failpoint(f"{job.kind.value}.{job.state.value}.after-commit")
     return True
+
+
+def _end_broken(world: World, conn: sa.Connection, job: Job, *, now: datetime) -> None:
+    """Give up on a job whose step breaks again and again; should even that break, other jobs go on all the same."""
+    try:
+        with conn.begin_nested():
+            give_up(world, conn, job, "the platform could not finish it", now=now)
+    except Exception:
+        log.exception("a job cannot be ended; an operator has to look at it", job=job.id)
 
 
 def step(world: World, conn: sa.Connection, job: Job, *, now: datetime) -> None:
@@ -59,7 +68,11 @@ def step(world: World, conn: sa.Connection, job: Job, *, now: datetime) -> None:
     elif job.state is JobState.RUNNING:
         _running(world, conn, job, plan, work, now=now)
     elif job.state is JobState.VERIFYING:
-        jobs.advance(conn, job.id, [JobState.VERIFYING], JobState.DELIVERING, now=now)
+        # A cheat that another job found out meanwhile has lost its work here too: that is done again.
+        counts = _work_counts(conn, job)
+        lacking = plan.memory.get("stop") or any(counts[s] for s in (*UNFINISHED, TaskState.FAILED))
+        to_state = JobState.RUNNING if lacking else JobState.DELIVERING
+        jobs.advance(conn, job.id, [JobState.VERIFYING], to_state, now=now)
         jobs.schedule(conn, job.id, now)
     elif job.state is JobState.DELIVERING:
         result = work.deliver(world, conn, job, plan)
@@ -102,12 +115,10 @@ def _running(world: World, conn: sa.Connection, job: Job, plan: Plan, work: Work
             stopping = "the deadline passed"
         elif counts[TaskState.FAILED]:
             stopping = "a task failed on every node that tried it"
-        if stopping:
-            jobs.stop_leasing(conn, job.id, now=now)
-            plan = plan.remembering(stop=stopping)
-            counts = _work_counts(conn, job)
-        else:
-            plan = buy_missing(world, conn, job, plan, now=now)
+        plan = plan.remembering(stop=stopping) if stopping else buy_missing(world, conn, job, plan, now=now)
+    if stopping:  # at every look: what was leased when the job was stopped may have come back since
+        jobs.stop_leasing(conn, job.id, now=now)
+        counts = _work_counts(conn, job)
     if any(counts[state] for state in UNFINISHED) and not (stopping and _overdue(job, now)):
         _progress(conn, job, plan, counts, now=now)
         _keep(conn, job, plan, now + timedelta(seconds=BUSY_S if moved else LOOK_S))

@@ -260,7 +260,11 @@ def _fault_of(conn: sa.Connection, node_id: str, one: wire.Commit) -> str:
     if merkle_root(one.leaves) != one.root:
         return "the root is not the Merkle root of the leaves"
     missing = [name for name, ref in one.outputs.items() if not storage.may_read(conn, ref.sha256, owner=node_id)]
-    return f"upload {', '.join(missing)} first" if missing else ""
+    if missing:
+        return f"upload {', '.join(missing)} first"
+    # An auditor is given some outputs as its inputs, and could not fetch one whose size is not as stated.
+    wrong = [name for name, ref in one.outputs.items() if storage.blob_of(conn, ref.sha256).size != ref.size]
+    return f"{', '.join(wrong)} has another size than was uploaded" if wrong else ""
 
 
 def _learn_speeds(conn: sa.Connection, node_id: str, task_ids: list[str], *, now: datetime) -> None:

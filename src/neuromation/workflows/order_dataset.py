@@ -119,7 +119,13 @@ class DatasetWork:
         makers: dict[str, int] = {}
         for task in publishing.all_tasks(conn, job, TaskKind.GENERATE, [TaskState.ACCEPTED]):
             name = manifests.shard_file(task.seq)
-            made = shards.facts_of(committed_output(world, task, SHARD_FILE), file=name)
+            assert task.commit is not None
+            made = shards.facts_of_checked(
+                committed_output(world, task, SHARD_FILE),
+                file=name,
+                first_unit=task.spec["first_unit"],
+                hashes=task.commit["leaves"],
+            )
             facts.append(made)
             files[name] = FileRef(made.sha256, made.size, "application/vnd.apache.parquet")
             makers[task.node_id or ""] = makers.get(task.node_id or "", 0) + 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from neuromation.jobs import service as jobs
 from neuromation.jobs.model import Job, JobState, TaskKind, TaskState
 from neuromation.kernel.money import ZERO, Ntk, total
 from neuromation.ledger import service as ledger
+from neuromation.ledger.errors import HoldAlreadyResolved
 from neuromation.ledger.model import Transfer
 from neuromation.nodes import service as nodes
 from neuromation.nodes.model import NodeState
@@ -58,7 +60,8 @@ def fund_escrow(conn: sa.Connection, job: Job, *, now: datetime) -> None:
 def refund(conn: sa.Connection, job: Job, *, reason: str, to_state: JobState, now: datetime) -> None:
     """Give back all that was held: nothing was bought."""
     if job.price_max > ZERO and job.state in (JobState.FUNDED, JobState.BIDDING):
-        ledger.void(conn, f"hold:{job.id}", key=f"void:{job.id}", now=now)
+        with suppress(HoldAlreadyResolved):  # its time ran out while the platform was down: the money is back already
+            ledger.void(conn, f"hold:{job.id}", key=f"void:{job.id}", now=now)
     end(conn, job, to_state, reason=reason, result={}, now=now)
 
 
@@ -126,19 +129,36 @@ def bill_of(world: World, conn: sa.Connection, job: Job, plan: Plan) -> list[Pay
             f"{node.id} {node.name}: {line.tasks} {'audits' if is_audit else 'tasks'}, {line.cu / MICRO_PER_CU:.4g} CU"
         )
         payments.append(Payment("audit" if is_audit else "work", f"user:{node.owner}", amount, memo))
+    royalty = _earned_royalty(plan, work_done)
+    held = ledger.balance_of(conn, f"escrow:{job.id}").posted
+    left = held - royalty - royalty.share(policy.generator_commission_bp)
+    payments = _affordable(payments, left, policy.compute_commission_bp)
     compute = total([p.amount for p in payments])
     payments.append(Payment("commission", COMMISSION, compute.share(policy.compute_commission_bp), "compute"))
-    royalty = _earned_royalty(plan, work_done)
     if royalty > ZERO:
         payments.append(Payment("royalty", f"user:{plan.vendor}", royalty, plan.facts.get("generator", "")))
         payments.append(Payment("commission", COMMISSION, royalty.share(policy.generator_commission_bp), "generator"))
     spent = total([p.amount for p in payments])
-    held = ledger.balance_of(conn, f"escrow:{job.id}").posted
     if (
         spent > held
     ):  # the plan holds more than any outcome costs, so this is a bug, and nobody must be paid from nothing
         raise AssertionError(f"job {job.id} owes {spent} NTK but holds {held} NTK")
     return [*payments, Payment("refund", f"user:{job.customer}", held - spent, "not used")]
+
+
+def _affordable(payments: list[Payment], left: Ntk, commission_bp: int) -> list[Payment]:
+    """The payments, with the audits shortened alike where cheats or small shards made more of them than was held for.
+
+    Work is never shortened: all of it is held for. The commission on both has to fit into `left` too.
+    """
+    work = total([p.amount for p in payments if p.kind == "work"])
+    audits = [p.amount for p in payments if p.kind == "audit"]
+    # The most audits a for which a + round((work + a) * commission) fits beside the work.
+    room = max(0, ((left - work).micro * 10_000 - work.micro * commission_bp - 10_000) // (10_000 + commission_bp))
+    if total(audits).micro <= room:
+        return payments
+    shorter = iter(Ntk(room).split([a.micro for a in audits]))
+    return [replace(p, amount=next(shorter)) if p.kind == "audit" else p for p in payments]
 
 
 def _earned_royalty(plan: Plan, work_done: int) -> Ntk:

@@ -22,6 +22,7 @@ from neuromation.learning.weights import (
     Weights,
     relative_distance,
     weights_from_bytes,
+    weights_hash,
     weights_to_bytes,
 )
 from neuromation.learning.zoo import get_model, initial_weights
@@ -164,16 +165,20 @@ class TrainingWork:
         order: wire.TrainingOrder = order_of(job)
         plan = Plan.from_json(job.plan)
         reference = _reference(order, plan)
-        try:
-            end = weights_from_bytes(committed_output(world, task, f"segment-{order.segments}.safetensors"), reference)
-            start = weights_from_bytes(world.blobs.get(task.inputs["start.safetensors"]["sha256"]), reference)
-        except Invalid as error:
-            raise Rejected(BreakReason.WRONG_RESULT, f"the weights cannot be read: {error.message}") from error
-        if len(task.commit["leaves"]) != order.segments:
+        leaves = task.commit["leaves"]
+        if len(leaves) != order.segments:
             raise Rejected(
-                BreakReason.WRONG_RESULT,
-                f"{len(task.commit['leaves'])} segments were committed, {order.segments} asked for",
+                BreakReason.WRONG_RESULT, f"{len(leaves)} segments were committed, {order.segments} asked for"
             )
+        start = weights_from_bytes(world.blobs.get(task.inputs["start.safetensors"]["sha256"]), reference)
+        end = start
+        for number, leaf in enumerate(leaves, 1):
+            try:
+                end = weights_from_bytes(committed_output(world, task, f"segment-{number}.safetensors"), reference)
+            except Invalid as error:
+                raise Rejected(BreakReason.WRONG_RESULT, f"the weights cannot be read: {error.message}") from error
+            if weights_hash(end) != leaf:  # else a node could commit an honest training and send other weights
+                raise Rejected(BreakReason.WRONG_RESULT, f"segment {number} does not hash to what was committed")
         if not diloco.delta_agrees(committed_output(world, task, "delta.bin"), start=start, end=end):
             raise Rejected(BreakReason.WRONG_RESULT, "the delta does not lead to the committed weights")
         before, _ = _held_out(world, plan, order, start)

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from numpy.random import Generator, Philox
 
 from neuromation.jobs import service as jobs
-from neuromation.jobs.model import BreakReason, Job, NewTask, Task, TaskKind, TaskState
+from neuromation.jobs.model import BreakReason, Job, JobState, NewTask, Task, TaskKind, TaskState
 from neuromation.kernel.money import ZERO
 from neuromation.ledger import service as ledger
 from neuromation.ledger.model import Transfer
@@ -29,6 +29,7 @@ from neuromation.workflows.pool import stake_of
 from neuromation.workflows.world import World
 
 AUDITS_PER_TASK = 2  # the second decides between a node and its first auditor
+AUDITORS_MAX = 6  # asked about one commit, with those that gave it back
 STEP_TASKS_MAX = 64  # a step looks at so many commits at most, so that no transaction grows long
 SEIZED = "platform:seized"
 
@@ -39,7 +40,8 @@ class Verdict(Enum):
     CHEAT = "cheat"
     AUDITOR_LIED = "auditor-lied"
     DISAGREE = "disagree"  # one against one: a third node decides
-    UNDECIDED = "undecided"  # three answers, all different
+    UNDECIDED = "undecided"  # three answers, all different, or nobody could answer
+    UNANSWERED = "unanswered"  # every auditor so far gave the task back: another is asked
 
 
 @dataclass(frozen=True)
@@ -53,17 +55,22 @@ class Case:
     def units(self) -> list[int]:
         return list(self.audits[0].spec["units"])
 
+    @property
+    def answers(self) -> list[Task]:
+        """The audits that somebody answered; one that failed says nothing about the task."""
+        return [audit for audit in self.audits if audit.commit is not None]
+
 
 def verify(world: World, conn: sa.Connection, job: Job, plan: Plan, work: Work, *, now: datetime) -> int:
     """Move every commit of the job one step towards accepted or rejected; how many moved."""
     committed = jobs.tasks_of(conn, job.id, states=[TaskState.COMMITTED], limit=1000)
     cases = [task for task in committed if task.kind is not TaskKind.AUDIT]
-    if not cases:
-        return 0
-    audits = jobs.tasks_of(conn, job.id, kind=TaskKind.AUDIT, limit=1000)
     moved = 0
     for task in cases[:STEP_TASKS_MAX]:
-        mine = [a for a in audits if a.group == task.id and a.spec["attempt"] == task.attempt]
+        if jobs.get_task(conn, task.id).state is not TaskState.COMMITTED:
+            continue  # an earlier case of this very step expelled its node
+        audits = jobs.tasks_of(conn, job.id, kind=TaskKind.AUDIT, round=task.round, group=task.id)
+        mine = [a for a in audits if a.spec["attempt"] == task.attempt]
         moved += _handle(world, conn, job, plan, work, Case(task, sorted(mine, key=lambda a: a.seq)), now=now)
     return moved
 
@@ -74,24 +81,25 @@ def _handle(world: World, conn: sa.Connection, job: Job, plan: Plan, work: Work,
     verdict = _judge(world, work, case)
     if verdict is Verdict.WAIT:
         return False
-    task, first = case.task, case.audits[0]
-    assert task.node_id is not None and first.node_id is not None
+    task, answers = case.task, case.answers
+    assert task.node_id is not None
     _tell(conn, job, case, verdict, now=now)
-    if verdict is Verdict.DISAGREE:
+    if verdict in (Verdict.DISAGREE, Verdict.UNANSWERED):
         _enqueue_audit(world, conn, job, work, task, case.units, earlier=case.audits, now=now)
     elif verdict is Verdict.UNDECIDED:
-        jobs.accept(conn, [a.id for a in case.audits], now=now)
+        jobs.accept(conn, [a.id for a in answers], now=now)
         jobs.reject(conn, [task.id], now=now)
     elif verdict is Verdict.CHEAT:
-        jobs.accept(conn, [a.id for a in case.audits], now=now)
+        jobs.accept(conn, [a.id for a in answers], now=now)
         nodes.record_check(conn, task.node_id, task.kind, passed=False, now=now)
         expel(conn, job, plan, task.node_id, "two other nodes regenerated its units and got others", now=now)
     else:
-        truthful = case.audits if verdict is Verdict.PASS else case.audits[1:]
+        truthful = answers if verdict is Verdict.PASS else answers[1:]
         jobs.accept(conn, [task.id, *(a.id for a in truthful)], now=now)
         nodes.record_check(conn, task.node_id, task.kind, passed=True, now=now)
         if verdict is Verdict.AUDITOR_LIED:
-            expel(conn, job, plan, first.node_id, "its audit was contradicted by two other nodes", now=now)
+            assert answers[0].node_id is not None
+            expel(conn, job, plan, answers[0].node_id, "its audit was contradicted by two other nodes", now=now)
     return True
 
 
@@ -174,18 +182,18 @@ def _enqueue_audit(
 def _judge(world: World, work: Work, case: Case) -> Verdict:
     if any(a.state in (TaskState.PENDING, TaskState.LEASED) for a in case.audits):
         return Verdict.WAIT
-    agreeing = [_agrees(world, work, case, audit) for audit in case.audits]
-    if agreeing[0]:
+    answers = case.answers
+    agreeing = [_agrees(world, work, case, audit) for audit in answers]
+    if agreeing and agreeing[0]:
         return Verdict.PASS
-    if len(case.audits) < AUDITS_PER_TASK:
-        return Verdict.DISAGREE
+    if len(answers) < AUDITS_PER_TASK:
+        if len(case.audits) >= AUDITORS_MAX:
+            return Verdict.UNDECIDED
+        return Verdict.DISAGREE if answers else Verdict.UNANSWERED
     if agreeing[1]:
         return Verdict.AUDITOR_LIED
-    same = (
-        case.audits[0].commit
-        and case.audits[1].commit
-        and case.audits[0].commit["leaves"] == case.audits[1].commit["leaves"]
-    )
+    first, second = answers[0].commit, answers[1].commit
+    same = first and second and first["leaves"] == second["leaves"]
     return Verdict.CHEAT if same else Verdict.UNDECIDED
 
 
@@ -228,12 +236,11 @@ def expel(conn: sa.Connection, job: Job, plan: Plan, node_id: str, why: str, *, 
         ledger.transfer(conn, [seizure], now=now)
     affected = {q.job_id for q in jobs.quotas_of_node(conn, node_id)} | {job.id}
     for job_id in sorted(affected):
-        current = (
-            plan.memory.get("round", 0)
-            if job_id == job.id
-            else jobs.get_job(conn, job_id).plan["memory"].get("round", 0)
-        )
-        _discard(conn, job_id, node_id, current, now=now)
+        other = jobs.get_job(conn, job_id)
+        if other.state is JobState.DELIVERING:
+            continue  # all its work is verified, and it is being published
+        memory = plan.memory if job_id == job.id else other.plan["memory"]
+        _discard(conn, job_id, node_id, memory.get("round", 0), now=now)
     jobs.wake(conn, affected - {job.id}, now=now)
     jobs.emit(conn, job.id, "warning", {"node": node_id, "banned": why, "seized": str(stake)}, now=now)
 
@@ -242,6 +249,8 @@ def _discard(conn: sa.Connection, job_id: str, node_id: str, current_round: int,
     """Take the node off the job and its unsettled work with it; rounds that are over stay as they are."""
     jobs.release_quota(conn, job_id, node_id, reason=BreakReason.NODE_BANNED, now=now)
     states = [TaskState.COMMITTED, TaskState.ACCEPTED]
-    tasks = jobs.tasks_of(conn, job_id, node_id=node_id, states=states, limit=1000)
-    doubtful = [t.id for t in tasks if t.round >= current_round and t.kind is not TaskKind.AUDIT]
-    jobs.reject(conn, doubtful, reason=BreakReason.NODE_BANNED, now=now)
+    after: Task | None = None
+    while page := jobs.tasks_of(conn, job_id, node_id=node_id, states=states, after=after, limit=1000):
+        after = page[-1]
+        doubtful = [t.id for t in page if t.round >= current_round and t.kind is not TaskKind.AUDIT]
+        jobs.reject(conn, doubtful, reason=BreakReason.NODE_BANNED, now=now)
