@@ -18,8 +18,8 @@ from pydantic import BaseModel
 
 from neuromation.catalog.model import checked_name
 from neuromation.client import Client
-from neuromation.synthetic import generator as generators
 from neuromation.synthetic import generate_dataset, get_generator, parse_params, preview, search_space, verify_dataset
+from neuromation.synthetic import generator as generators
 
 VENDOR_LINES_MAX = 40
 PYTHON = blocks("python")

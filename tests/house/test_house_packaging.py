@@ -44,6 +44,11 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+@cache
+def _imported(source: Source, late: bool) -> frozenset[str]:
+    return frozenset(_imports(source.tree, late=late))
+
+
 def _imports(node: ast.AST, *, late: bool) -> Iterator[str]:
     """Dotted names of what a module imports; with `late` also inside functions. What only types need is left out."""
     for child in ast.iter_child_nodes(node):
@@ -67,7 +72,7 @@ def _distribution(root: str) -> str:
     return BROUGHT_BY.get(name, name)
 
 
-def _third_parties(names: Iterator[str]) -> set[str]:
+def _third_parties(names: frozenset[str]) -> set[str]:
     roots = {name.split(".")[0] for name in names}
     return {_distribution(root) for root in roots if root not in sys.stdlib_module_names and root != "neuromation"}
 
@@ -77,7 +82,7 @@ def _closure(start: list[Source], *, late: bool) -> list[Source]:
     by_module = {source.module: source for source in sources()}
     waiting, seen = list(start), {source.module for source in start}
     for source in waiting:
-        names = [source.module, *_imports(source.tree, late=late)]
+        names = [source.module, *_imported(source, late)]
         parts = {".".join(n.split(".")[: i + 1]) for n in names for i in range(len(n.split(".")))}
         for module in sorted(parts & set(by_module) - seen):
             seen.add(module)
@@ -94,7 +99,7 @@ DEMO_ONLY = ("cli/demo", "cli/stage", "cli/story", "cli/report", "cli/charts", "
 
 def test_client_and_command_line_load_with_the_base_package_alone() -> None:
     start = [source for source in _starting("kernel/", "client/", "cli/") if not source.name.startswith(DEMO_ONLY)]
-    needed = {d for source in _closure(start, late=False) for d in _third_parties(_imports(source.tree, late=False))}
+    needed = {d for source in _closure(start, late=False) for d in _third_parties(_imported(source, False))}
     assert needed - set(_project()[""]) == set()
 
 
@@ -110,12 +115,12 @@ def test_client_and_command_line_load_with_the_base_package_alone() -> None:
 )
 def test_an_extra_brings_all_that_its_code_ever_imports(extra: str, prefixes: tuple[str, ...]) -> None:
     reached = _closure(_starting(*prefixes), late=True)
-    needed = {d for source in reached for d in _third_parties(_imports(source.tree, late=True))}
+    needed = {d for source in reached for d in _third_parties(_imported(source, True))}
     assert needed - set(_project()[extra]) == set()
 
 
 def test_every_dependency_is_imported_somewhere() -> None:
-    used = {d for source in sources() for d in _third_parties(_imports(source.tree, late=True))}
+    used = {d for source in sources() for d in _third_parties(_imported(source, True))}
     asked = {name for extra, names in _project().items() if extra != "dev" for name in names}
     assert asked - used - LOADED_BY_OTHERS - KNOWN_UNUSED == set()
     assert is_stale(KNOWN_UNUSED, asked - used) == set()

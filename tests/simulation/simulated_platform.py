@@ -323,7 +323,11 @@ class Simulation:
         self.check(whole=True)
 
     def play(self, job_ids: list[str], *, faulty_steps: int = 500, calm_steps: int = 4000) -> None:
-        """Faults first; then peace, in which every job must come to its end."""
+        """Peace until the work has begun, then faults, then peace again, in which every job must come to its end."""
+        for _ in range(400):
+            if all(self.job(i).state in (*IN_ESCROW, *FINAL_STATES) for i in job_ids):
+                break
+            self.step(faults=False)
         self.run(job_ids, steps=faulty_steps, faults=True)
         for node in self.nodes:
             node.away_until = 0.0

@@ -59,6 +59,12 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": Problem, "description": _MEANINGS[status]} for status in sorted(may_fail)}
 
 
+def stream_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The same for a route that answers with events: the framework would document its errors as events too."""
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {s: {"description": facts["description"], "content": content} for s, facts in problems(*statuses).items()}
+
+
 def problem_body(status: int, reason: str, message: str, details: dict[str, Any] | None = None) -> bytes:
     """A Problem as JSON. A stranger's text may hold half a surrogate pair, which no UTF-8 can carry: it becomes `?`."""
     body = {"status": status, "reason": reason, "message": message, "details": details or {}}

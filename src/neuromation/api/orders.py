@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from neuromation.api.deps import V1, Customer, Person, TheWorld
 from neuromation.api.doorbell import Doorbell
-from neuromation.api.errors import problems
+from neuromation.api.errors import problems, stream_problems
 from neuromation.client import schemas as wire
 from neuromation.workflows import ordering, reads
 
@@ -84,7 +84,7 @@ def _watched(job_id: JobId, principal: Person, world: TheWorld) -> str:
 @router.get(
     "/jobs/{job_id}/events",
     response_class=EventSourceResponse,
-    responses=problems(401, 403, 404, 422),
+    responses=stream_problems(401, 403, 404, 422),
     operation_id="job_events",
 )
 async def job_events(
