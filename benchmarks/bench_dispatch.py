@@ -50,7 +50,10 @@ def bare(shards: int, units: int) -> float:
 
 def platform(shards: int, units: int) -> tuple[float, float, wire.Job]:
     """Seconds from award to settlement, seconds of bidding before, and the job."""
-    with tempfile.TemporaryDirectory() as folder, Stage(Path(folder), policy={"bidding_s": 5.0, "node_dead_s": 120.0}) as stage:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Stage(Path(folder), policy={"bidding_s": 5.0, "node_dead_s": 120.0}) as stage,
+    ):
         operator = Client(stage.endpoint)
         operator.log_in(**stage.operator())
         customer = Client(stage.endpoint)
@@ -99,10 +102,14 @@ def main() -> None:
         table.add_column(column, justify="left" if not column else "right")
     for name, seconds in (("multiprocessing.Pool", pool_s), ("the whole platform", platform_s)):
         each = seconds * PROCESSES / given.shards * 1000
-        table.add_row(name, f"{seconds:.1f}", f"{given.shards / seconds:.1f}", f"{each:.1f}", f"{seconds / pool_s - 1:+.1%}")
+        table.add_row(
+            name, f"{seconds:.1f}", f"{given.shards / seconds:.1f}", f"{each:.1f}", f"{seconds / pool_s - 1:+.1%}"
+        )
     console = Console()
     console.print(table)
-    console.print(f"audits: {job.audits['done']}; bidding before: {bidding_s:.1f} s; pool CPU {pool_again.ru_utime:.0f} s")
+    console.print(
+        f"audits: {job.audits['done']}; bidding before: {bidding_s:.1f} s; pool CPU {pool_again.ru_utime:.0f} s"
+    )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -56,11 +57,14 @@ def _secret(path: Path) -> bytes:
     """The platform's secret: 256 random bits, made once, readable by the owner alone."""
     if os.environ.get("NEUROMATION_SECRET"):
         return os.environ["NEUROMATION_SECRET"].encode()
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    if not path.exists():
+        draft = path.with_name(f"secret.{os.getpid()}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(secrets.token_hex(32))
-    except FileExistsError:
-        pass
+        # Linked whole or not at all: a process that starts at the same moment never reads half a secret.
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+        draft.unlink()
     return path.read_text().encode()
 
 
@@ -101,8 +105,9 @@ def policy_from_env() -> Policy:
         return Policy()
     try:
         wanted = dict(json.loads(text))
-        money = {name: Ntk.parse(str(wanted[name])) for name in ("stake_min", "reserve_default") if name in wanted}
-        return replace(Policy(), **{**wanted, **money})
+        if "stake_min" in wanted:
+            wanted["stake_min"] = Ntk.parse(str(wanted["stake_min"]))
+        return replace(Policy(), **wanted)
     except (ValueError, TypeError) as error:
         raise Invalid(f"NEUROMATION_POLICY must be a JSON object of fields of the policy: {error}") from error
 

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neuromation.agent.floors import FLOOR_MAX, MICRO_PER_CU, auto_floor
 from neuromation.kernel.errors import Invalid
 from neuromation.kernel.money import Ntk
-from neuromation.agent.floors import FLOOR_MAX, MICRO_PER_CU, auto_floor
-
 
 amounts = st.integers(0, 10**9).map(Ntk)
 

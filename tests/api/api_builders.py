@@ -28,7 +28,7 @@ from neuromation.workflows.world import World
 
 PASSWORD = "correct horse battery"
 LIGHT = Passwords(passes=1, memory_kib=64, lanes=1)  # the lightest hash there is
-GIB = 2**30
+STEPS_MAX = 200
 _numbers = itertools.count(1)
 
 Json = dict[str, Any]
@@ -203,20 +203,21 @@ class Platform:
         return self.machines[:count]
 
     def turn(self, times: int = 1) -> None:
-        """Let the worker take so many steps; a second passes before each."""
+        """Let a second pass, so many times, and the worker do all that is due then."""
         for _ in range(times):
             self.clock.advance(1)
-            self.worker.turn()
+            steps = itertools.takewhile(lambda _: self.worker.turn(), range(STEPS_MAX))
+            assert len(list(steps)) < STEPS_MAX
 
     def running(self, customer: Caller, order: Json) -> tuple[Json, dict[str, list[Json]]]:
-        """An order brought as far as its leases: the job, and the leases of each node that has some."""
+        """An order brought as far as its leases: the job, and its leases by node."""
         pool = self.pool()
         job = customer.ordered(order)
         self.turn()
         for node in pool:
             node.bid_in_all()
         self.turn()
-        leases = {node.node: node.poll()["leases"] for node in pool}
+        leases = {node.node: [t for t in node.poll()["leases"] if t["job"] == job["id"]] for node in pool}
         return job, {node: tasks for node, tasks in leases.items() if tasks}
 
     def finish(self, customer: Caller, job_id: str, turns_max: int = 60) -> Json:

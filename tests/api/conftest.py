@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
-from api.api_builders import LIGHT, Platform, a_platform
 
+from api.api_builders import LIGHT, Platform, a_platform
 from neuromation import wiring
 from neuromation.accounts.passwords import STRONG
 from neuromation.kernel.clock import FakeClock

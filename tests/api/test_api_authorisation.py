@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import pytest
+
 from api.api_builders import (
     PASSWORD,
     Caller,
@@ -21,7 +22,6 @@ from api.api_builders import (
     done,
     problem,
 )
-
 from neuromation.accounts import service as accounts
 from neuromation.catalog import service as catalog
 from neuromation.catalog.model import FileRef
@@ -31,7 +31,19 @@ from neuromation.synthetic.formats.shard import decode_shard
 # `owner` made the job, the quote, the data set, the model and the token asked for, and `provider` the node; the task is
 # leased to `node`. `other` is another account with the owner's role (another node for what nodes do, another provider
 # for a stake). The first four have no token, an invented one, a revoked one and an expired one.
-CALLERS = "none garbage revoked expired owner provider vendor labeller operator node other".split()
+CALLERS = [
+    "none",
+    "garbage",
+    "revoked",
+    "expired",
+    "owner",
+    "provider",
+    "vendor",
+    "labeller",
+    "operator",
+    "node",
+    "other",
+]
 TABLE = """
     POST   /v1/accounts                               201 201 201 201   201 201 201 201 201 201 201
     POST   /v1/sessions                               201 201 201 201   201 201 201 201 201 201 201

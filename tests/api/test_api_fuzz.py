@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 import schemathesis
 import sqlalchemy as sa
-from api.api_builders import Caller, Platform, an_order, done
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
-from schemathesis.core.failures import FailureGroup
 from schemathesis.schemas import BaseSchema
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
-    negative_data_rejection,
     response_headers_conformance,
     response_schema_conformance,
     status_code_conformance,
 )
 
+from api.api_builders import Caller, Platform, an_order, done
 from neuromation.api.app import create_app
 from neuromation.kernel.clock import FakeClock
 from neuromation.storage.blobs import BlobStore
@@ -99,7 +96,5 @@ def test_strange_requests_get_documented_answers(case: schemathesis.Case, scene:
 @pytest.mark.parametrize("role", ["customer", "operator", "node"])
 @schema.parametrize()
 @bounded(60)
-def test_strange_requests_of_everybody_get_documented_answers(
-    case: schemathesis.Case, scene: Scene, role: str
-) -> None:
+def test_strange_requests_of_everybody_get_documented_answers(case: schemathesis.Case, scene: Scene, role: str) -> None:
     _answers_well(case, scene, getattr(scene, role))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from api.api_builders import Platform, an_order, done, problem
 from prometheus_client.parser import text_string_to_metric_families
+
+from api.api_builders import Platform, an_order, done, problem
 
 
 def _counts(platform: Platform) -> dict[tuple[str, str, str], float]:

@@ -6,6 +6,7 @@ import socket
 from urllib.parse import urlsplit
 
 import pytest
+
 from api.api_builders import Caller, Json, Platform, an_order, done, problem
 
 SURROGATE = r"\ud800"  # half of a pair: legal in JSON's text, in no UTF-8

@@ -185,7 +185,7 @@ def test_an_extra_that_is_missing_is_named_with_the_line_that_installs_it(
     monkeypatch.setitem(sys.modules, "PIL", None)
     done = anyone("generator", "preview", "digits", "-n", "1")
     assert done.code == 1
-    assert "pip install 'neuromation[synthetic]'" in done.err
+    assert "pip install '.[synthetic]'" in done.err
 
 
 def test_json_never_holds_a_number_that_json_does_not_know(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from house_sources import ROOT, Source, is_stale, sources
 BROUGHT_BY = {"pydantic-core": "pydantic", "starlette": "fastapi", "markupsafe": "jinja2"}
 # Never imported by name: torch's ONNX exporter loads it.
 LOADED_BY_OTHERS = {"onnxscript"}
-KNOWN_UNUSED = {"psutil"}
+KNOWN_UNUSED: set[str] = set()
 
 
 @cache
@@ -52,6 +52,8 @@ def _imported(source: Source, late: bool) -> frozenset[str]:
 def _imports(node: ast.AST, *, late: bool) -> Iterator[str]:
     """Dotted names of what a module imports; with `late` also inside functions. What only types need is left out."""
     for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr):
+            continue
         if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
             continue
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) and not late:
@@ -64,10 +66,13 @@ def _imports(node: ast.AST, *, late: bool) -> Iterator[str]:
         yield from _imports(child, late=late)
 
 
+_distributions = cache(packages_distributions)
+
+
 @cache
 def _distribution(root: str) -> str:
     """The distribution that a top-level name comes from, as pyproject asks for it."""
-    found = {_normal(name) for name in packages_distributions().get(root, [root])}
+    found = {_normal(name) for name in _distributions().get(root, [root])}
     name = min(found)
     return BROUGHT_BY.get(name, name)
 

@@ -13,7 +13,7 @@ from neuromation.workflows.policy import Policy
 
 _VARIABLE = re.compile(r"\bNEUROMATION_[A-Z_]+\b")
 # Dials that nothing turns on yet.
-KNOWN_UNUSED_DIALS = {"reserve_factor_bp", "reserve_default", "rebids_max"}
+KNOWN_UNUSED_DIALS: set[str] = set()
 
 
 def test_every_environment_variable_is_documented_and_every_documented_one_is_read() -> None:

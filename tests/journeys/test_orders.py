@@ -45,7 +45,7 @@ def test_a_job_over_every_limit_of_the_market_is_refused_with_the_limit_named(ri
         return caught.value
 
     assert refusal(nodes_min=9).details["constraint"] == "owner-share+pool-size"
-    assert refusal(reserve_per_cu="0.01").details["constraint"] == "reserve-price"
+    assert refusal(reserve_per_cu="0.01").details["constraint"] == "price"
     assert refusal(units=2_000_000, deadline_s=10).details["constraint"] == "deadline"
 
 

@@ -26,6 +26,11 @@ _REASONS = {
     "task-timed-out": "task-timed-out",
     "training-diverged": "training-diverged",
     "bad-spec": "bad-spec",
+    # What this node lacks or does not understand another may have: the task goes elsewhere at once.
+    "unknown-generator": "bad-spec",
+    "bad-parameters": "bad-spec",
+    "unknown-model": "bad-spec",
+    "bad-config": "bad-spec",
 }
 
 

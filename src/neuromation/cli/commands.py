@@ -150,5 +150,5 @@ def needing(extra: str) -> Iterator[None]:
         if (error.name or "").startswith("neuromation"):
             raise
         raise NotInstalled(
-            f"this command needs {error.name}, which is not installed; run: pip install 'neuromation[{extra}]'"
+            f"this command needs {error.name}, which is not installed; run in the checkout: pip install '.[{extra}]'"
         ) from error

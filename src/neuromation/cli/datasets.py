@@ -55,6 +55,7 @@ def order(
     shard_units: Annotated[
         int | None, typer.Option(min=1, help="Samples a file; default: by the work they are.")
     ] = None,
+    nodes_min: Annotated[int, typer.Option(min=1, max=64, help="Nodes that share the work at least.")] = 2,
     deadline: DeadlineOption = 3600,
     reserve: ReserveOption = None,
     yes: YesOption = False,
@@ -75,6 +76,7 @@ def order(
             units=units,
             seed=seed,
             shard_units=shard_units,
+            nodes_min=nodes_min,
             deadline_s=deadline,
             reserve_per_cu=reserve,
         )

@@ -197,7 +197,8 @@ def _line(event: JobEvent) -> str:
     data = event.data
     if event.type == "award":
         won = ", ".join(str(count) for count in data["nodes"].values())
-        return f"auction cleared at {data['price_per_cu']} NTK/CU ({data['mechanism']}); {len(data['nodes'])} nodes won {won} tasks"
+        winners = f"{len(data['nodes'])} nodes won {won} tasks"
+        return f"auction cleared at {data['price_per_cu']} NTK/CU ({data['mechanism']}); {winners}"
     if event.type == "round":
         return f"round {data['round'] + 1}: {data['held_out_accuracy']:.1%} on held-out synthetic data"
     if event.type == "trial":

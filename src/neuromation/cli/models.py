@@ -136,6 +136,13 @@ def adapt(
     param: ParamOption = None,
     network: NetworkOption = "digits-cnn",
     config: ConfigOption = None,
+    tune: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PARAMETER", help="Tune this one; may be repeated. Default: all numbers."),
+    ] = None,
+    reach: Annotated[
+        float, typer.Option(min=0.01, max=1, help="How far from its start a parameter may go, of its whole range.")
+    ] = 0.35,
     trials: Annotated[int, typer.Option(min=2, max=1000, help="How many parameters are tried.")] = 12,
     parallel: Annotated[int, typer.Option(min=1, max=64, help="Trials at a time.")] = 2,
     units: Annotated[int, typer.Option("--units", "-n", min=10, max=100_000, help="Samples a trial.")] = 2000,
@@ -164,6 +171,8 @@ def adapt(
             split=split,
             model=network,
             config=settings,
+            tune=tune or [],
+            reach=reach,
             trials=trials,
             parallel=parallel,
             units=units,

@@ -25,7 +25,9 @@ DeadlineOption = Annotated[
 ]
 ReserveOption = Annotated[
     str | None,
-    typer.Option("--reserve", metavar="NTK", help="The most you pay for one CU; default: twice the estimate."),
+    typer.Option(
+        "--reserve", metavar="NTK", help="The most you pay for one CU; default: a quarter above the estimate."
+    ),
 ]
 TimeoutOption = Annotated[
     float | None, typer.Option("--timeout", min=0, metavar="SECONDS", help="Wait so long at most; exits with 124.")

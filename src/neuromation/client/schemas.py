@@ -235,7 +235,9 @@ class Uploaded(Answer):
 class _Order(Wire):
     name: Name = Field(description="name of the thing that comes out; an existing name gets a new version")
     deadline_s: Annotated[int, Field(ge=10, le=DEADLINE_MAX_S)] = 3600
-    reserve_per_cu: Amount | None = Field(default=None, description="the most you pay for one CU; default: twice the estimate")
+    reserve_per_cu: Amount | None = Field(
+        default=None, description="the most you pay for one CU; default: a quarter above the estimate"
+    )
 
 
 class DatasetOrder(_Order):
@@ -266,7 +268,9 @@ class TrainingOrder(_Training):
     steps: Annotated[int, Field(ge=1, le=100_000)] = Field(
         120, description="local steps a replica makes in a round (H)"
     )
-    segments: Annotated[int, Field(ge=1, le=16)] = Field(default=4, description="checkpoints a round, each replayable alone")
+    segments: Annotated[int, Field(ge=1, le=16)] = Field(
+        default=4, description="checkpoints a round, each replayable alone"
+    )
 
 
 class AdaptationOrder(_Training):
@@ -281,7 +285,9 @@ class AdaptationOrder(_Training):
     params: dict[str, Any] = {}
     real: Ref
     split: Annotated[str, Field(min_length=1, max_length=40)] = "validation"
-    tune: Annotated[list[str], Field(max_length=64)] = Field(default=[], description="parameters to tune; empty: all numbers")
+    tune: Annotated[list[str], Field(max_length=64)] = Field(
+        default=[], description="parameters to tune; empty: all numbers"
+    )
     reach: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.35, description="how far from its start a parameter may go, as a part of its whole range"
     )

@@ -317,6 +317,16 @@ def release_quota(conn: Connection, job_id: str, node_id: str, *, reason: BreakR
     return int(conn.execute(store.RELEASE_QUOTA, {"job_id": job_id, "node_id": node_id}).scalar_one())
 
 
+def close_quota(conn: Connection, job_id: str, node_id: str) -> int:
+    """Give a node no more of a job; what it holds it may finish. Returns the number of tasks to be bought again."""
+    return int(conn.execute(store.RELEASE_QUOTA, {"job_id": job_id, "node_id": node_id}).scalar_one())
+
+
+def shut_out(conn: Connection, job_id: str) -> dict[str, int]:
+    """From how many of a job's waiting tasks each node is kept away, because it failed at them."""
+    return {row.node_id: int(row.n) for row in conn.execute(store.SHUT_OUT, {"job_id": job_id})}
+
+
 def unbought(conn: Connection, job_id: str) -> int:
     """How many waiting tasks of a job no open award covers: so many are to be bought, again or for the first time."""
     return int(conn.execute(store.UNBOUGHT, {"job_id": job_id}).scalar_one())

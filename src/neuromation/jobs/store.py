@@ -361,7 +361,11 @@ UNBOUGHT = text("""
         (select count(*) from job_task where job_id = :job_id and state = 'pending' and needs_quota)
         - (select coalesce(sum(awarded - taken), 0) from job_quota where job_id = :job_id and open))::int
 """)
-
+# Of the waiting tasks: from how many of them each node is kept away.
+SHUT_OUT = text("""
+    select node_id, count(*)::int as n from job_task t cross join lateral unnest(t.excluded_nodes) as x(node_id)
+    where t.job_id = :job_id and t.ready and t.needs_quota group by node_id order by node_id
+""")
 
 _KINDS = {str(kind): kind for kind in TaskKind}
 _STATES = {str(state): state for state in TaskState}

@@ -46,8 +46,8 @@ class AdaptationWork:
         publishing.check_split(real, order.split)
         if publishing.classes_of(real) != list(generator.classes):
             raise ClassesMismatch(
-                f"the real set {order.real} has the classes {publishing.classes_of(real)} and the generator makes {generator.classes}; "
-                "they must be the same, in the same order"
+                f"the real set {order.real} has the classes {publishing.classes_of(real)} and the generator makes "
+                f"{generator.classes}; they must be the same, in the same order"
             )
         model = get_model(order.model)
         config = model.check_config(order.config).model_dump(mode="json")

@@ -171,7 +171,7 @@ def _lease_view(world: World, task: Task) -> wire.TaskLease:
 
 
 def _auctions(world: World, conn: sa.Connection, node_id: str, kind: str, now: datetime) -> list[Auction]:
-    mine = [c for c in capabilities(world, conn, kind, now=now, node_id=node_id)]  # type: ignore[arg-type]
+    mine = capabilities(world, conn, kind, now=now, node_id=node_id)  # type: ignore[arg-type]
     return market.open_auctions_for(conn, mine[0], now) if mine else []
 
 

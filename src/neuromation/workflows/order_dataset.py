@@ -153,8 +153,14 @@ class DatasetWork:
             manifest=shown | {"kind": "synthetic", "shards": len(facts)},
             files=files,
             content_hash=manifest.identity,
-            lineage={"job": job.id, "generator": f"{generator.name}@{generator.version}", "params": plan.facts["params"], "seed": plan.facts["seed"], "nodes": makers},
-        )  # fmt: skip
+            lineage={
+                "job": job.id,
+                "generator": f"{generator.name}@{generator.version}",
+                "params": plan.facts["params"],
+                "seed": plan.facts["seed"],
+                "nodes": makers,
+            },
+        )
         return {
             "dataset": f"{order.name}@{version.number}",
             "version": version.id,

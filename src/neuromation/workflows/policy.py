@@ -22,8 +22,6 @@ class Policy:
     stake_min: Ntk = Ntk(1_000_000)  # a node works only with so much at stake
     bidding_s: float = 5.0  # an auction also closes as soon as every eligible node has bid
     quote_ttl_s: int = 600
-    reserve_factor_bp: int = 20_000  # default maximum: twice the estimate
-    reserve_default: Ntk = Ntk(5_000_000)  # NTK per CU when nothing is known of the market
     lease_s: float = 60.0
     tick_s: float = 0.1  # how often the worker looks when nobody calls
 
@@ -34,6 +32,5 @@ class Policy:
     audit_units_min: int = 3
     audit_units_bp: int = 500  # of an audited shard's units, regenerated elsewhere
     trial_audit_max: float = 0.25  # a trial cannot be replayed in part, so few are
-    rebids_max: int = 20
 
     attempts_per_minute: int = 60  # log-ins and registrations of one address

@@ -8,7 +8,7 @@ from typing import Literal
 import sqlalchemy as sa
 
 from neuromation.jobs import service as jobs
-from neuromation.jobs.model import Job, NewQuota
+from neuromation.jobs.model import Job, NewQuota, TaskState
 from neuromation.kernel.money import Ntk
 from neuromation.ledger import service as ledger
 from neuromation.market import service as market
@@ -52,7 +52,15 @@ def stake_of(conn: sa.Connection, node_id: str) -> Ntk:
     return ledger.balance_of(conn, f"stake:{node_id}").posted
 
 
-def request_of(plan: Plan, *, tasks: int, reserve: Ntk, deadline_s: int, first: bool = True) -> Request:
+def request_of(
+    plan: Plan,
+    *,
+    tasks: int,
+    reserve: Ntk,
+    deadline_s: int,
+    first: bool = True,
+    barred: frozenset[str] = frozenset(),
+) -> Request:
     """The market's view of a plan. Work bought again is not spread anew: any able node may take it."""
     assert plan.work is not None
     return Request(
@@ -64,6 +72,7 @@ def request_of(plan: Plan, *, tasks: int, reserve: Ntk, deadline_s: int, first: 
         memory_gib=plan.memory_gib,
         share_max_bp=plan.share_max_bp if first else 10_000,
         pool_min=min(plan.pool_min, tasks) if first else 1,
+        excluded_nodes=barred,
     )
 
 
@@ -90,11 +99,25 @@ def seconds_left(job: Job, now: datetime) -> int:
     return max(1, int((deadline - now).total_seconds()))
 
 
-def open_auction(world: World, conn: sa.Connection, job: Job, plan: Plan, *, tasks: int, now: datetime) -> Plan:
-    """Put work out to sealed bids, and remember it in the plan."""
+def open_auction(
+    world: World,
+    conn: sa.Connection,
+    job: Job,
+    plan: Plan,
+    *,
+    tasks: int,
+    now: datetime,
+    barred: frozenset[str] = frozenset(),
+) -> Plan:
+    """Put work out to sealed bids, and remember it in the plan. Barred nodes may not bid."""
     number = plan.memory.get("auctions", 0)
     request = request_of(
-        plan, tasks=tasks, reserve=Ntk(plan.reserve_micro), deadline_s=seconds_left(job, now), first=number == 0
+        plan,
+        tasks=tasks,
+        reserve=Ntk(plan.reserve_micro),
+        deadline_s=seconds_left(job, now),
+        first=number == 0,
+        barred=barred,
     )
     closes_at = now + timedelta(seconds=world.policy.bidding_s)
     auction = market.open_auction(conn, request, job_id=job.id, key=f"{job.id}:{number}", closes_at=closes_at, now=now)
@@ -160,10 +183,27 @@ def buy_missing(world: World, conn: sa.Connection, job: Job, plan: Plan, *, now:
             return plan.remembering(retry_at=(now + timedelta(seconds=RETRY_S)).isoformat())
         return plan
     waits = plan.memory.get("retry_at")
+    barred = _barred(world, conn, job, plan, now=now)
+    for node_id in sorted(barred):
+        jobs.close_quota(conn, job.id, node_id)
     missing = jobs.unbought(conn, job.id)
     if missing == 0 or (waits and now < datetime.fromisoformat(waits)):
         return plan
-    return open_auction(world, conn, job, plan, tasks=missing, now=now)
+    return open_auction(world, conn, job, plan, tasks=missing, now=now, barred=barred)
+
+
+def _barred(world: World, conn: sa.Connection, job: Job, plan: Plan, *, now: datetime) -> frozenset[str]:
+    """Nodes kept away from waiting tasks: an award to them would cover tasks that they may not take, for ever.
+
+    Where nobody else is left, only those are barred that may take none of the tasks.
+    """
+    shut_out = jobs.shut_out(conn, job.id)
+    if not shut_out:
+        return frozenset()
+    assert plan.work is not None
+    able = {c.node_id for c in capabilities(world, conn, plan.work, now=now)}
+    waiting = jobs.task_counts(conn, job.id)[TaskState.PENDING]
+    return frozenset(shut_out) if able - set(shut_out) else frozenset(i for i, n in shut_out.items() if n >= waiting)
 
 
 def price_of(plan: Plan, micro_cu: int) -> Ntk:

@@ -1,0 +1,124 @@
+"""The stream of a job's events: in order, resumed without loss or doubles, ended after the last, and left without a trace."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx2 as httpx
+import pytest
+
+from api.api_builders import Caller, Json, Platform, an_order, done
+
+
+@pytest.fixture(scope="module")
+def customer(platform: Platform) -> Caller:
+    return platform.somebody("customer", balance="1000")
+
+
+@contextmanager
+def listening(caller: Caller, job_id: str, after: int | None = None) -> Iterator[Iterator[Json]]:
+    """The events of a job as they come, as `{"id", "event", "data"}`."""
+    headers = {"Authorization": f"Bearer {caller.token}"}
+    if after is not None:
+        headers["Last-Event-ID"] = str(after)
+    with caller.http.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert answer.headers["cache-control"] == "no-cache"
+        yield _parsed(answer)
+
+
+def _parsed(answer: httpx.Response) -> Iterator[Json]:
+    event: Json = {}
+    for line in answer.iter_lines():
+        name, _, value = line.partition(":")
+        if name:
+            event[name] = value.strip()
+        elif line == "" and "data" in event:
+            yield {"id": int(event["id"]), "event": event["event"], "data": json.loads(event["data"])}
+            event = {}
+
+
+def _all(caller: Caller, job_id: str, after: int | None = None) -> list[Json]:
+    with listening(caller, job_id, after) as events:
+        return list(events)
+
+
+@pytest.fixture(scope="module")
+def ended(platform: Platform, customer: Caller) -> str:
+    """A job with many events that has ended."""
+    platform.pool()
+    job = customer.ordered(an_order())["id"]
+    platform.turn()
+    for node in platform.machines:
+        node.bid_in_all()
+    assert platform.finish(customer, job)["state"] == "settled"
+    return str(job)
+
+
+def test_a_finished_job_tells_its_whole_story_in_order(customer: Caller, ended: str) -> None:
+    story = _all(customer, ended)
+    assert [e["id"] for e in story] == list(range(1, len(story) + 1))
+    assert story[-1]["event"] == "finished"
+    assert [e["event"] for e in story].count("finished") == 1
+    kinds = {e["event"] for e in story}
+    assert {"state", "auction", "award", "progress", "bill", "finished"} <= kinds
+    for event in story:
+        assert (event["data"]["seq"], event["data"]["type"]) == (event["id"], event["event"])
+
+
+def test_a_reader_resumes_after_any_event_without_loss_or_doubles(customer: Caller, ended: str) -> None:
+    story = _all(customer, ended)
+    for seen in range(len(story) + 1):
+        assert _all(customer, ended, after=seen) == story[seen:]
+
+
+def test_a_reader_ahead_of_the_story_is_let_go(customer: Caller, ended: str) -> None:
+    assert _all(customer, ended, after=10**17) == []
+
+
+def test_events_arrive_while_the_job_goes_on(platform: Platform, customer: Caller) -> None:
+    platform.pool()
+    job = customer.ordered(an_order())["id"]
+    with listening(customer, job) as events:
+        assert next(events)["data"]["data"]["state"] == "funded"
+        platform.turn()
+        assert [next(events)["event"] for _ in range(2)] == ["auction", "state"]
+        with listening(customer, job, after=2) as others:  # a second reader hears the same
+            done(customer.post(f"/v1/jobs/{job}/cancel"))
+            rest, same = list(events), list(others)
+    assert [e["event"] for e in rest] == ["state", "finished"]
+    assert same[-2:] == rest
+    assert [e["id"] for e in same] == list(range(3, rest[-1]["id"] + 1))
+
+
+def test_a_reader_who_leaves_is_forgotten(platform: Platform, customer: Caller) -> None:
+    platform.pool()
+    job = customer.ordered(an_order())["id"]
+    tasks = platform.server.server_state.tasks
+    with httpx.Client(base_url=platform.url, timeout=30) as leaving:
+        readers = Caller(leaving, customer.token)
+        for _ in range(5):
+            with listening(readers, job) as events:
+                next(events)
+    for _ in range(3000):  # each request gives the server a moment; none of the readers may stay
+        done(platform.nobody().get("/healthz"))
+        if len(tasks) <= 1:
+            break
+    assert len(tasks) <= 1
+    done(customer.post(f"/v1/jobs/{job}/cancel"))
+
+
+def test_a_node_that_waits_hears_of_an_auction_at_once(platform: Platform, customer: Caller) -> None:
+    node = platform.pool()[0]
+    customer.ordered(an_order())
+    platform.turn()
+    assert node.poll(free_slots=0, wait_s=20)["auctions"]
+
+
+def test_a_node_that_nobody_needs_is_answered_when_its_wait_is_over(platform: Platform) -> None:
+    node = platform.machine(stake="")
+    answer = node.poll(wait_s=0.1)
+    assert answer == {"state": "eligible", "auctions": [], "leases": [], "cancelled": []}
