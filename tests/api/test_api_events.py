@@ -60,7 +60,8 @@ def ended(platform: Platform, customer: Caller) -> str:
 
 def test_a_finished_job_tells_its_whole_story_in_order(customer: Caller, ended: str) -> None:
     story = _all(customer, ended)
-    assert [e["id"] for e in story] == list(range(1, len(story) + 1))
+    numbers = [e["id"] for e in story]
+    assert numbers == sorted(set(numbers))
     assert story[-1]["event"] == "finished"
     assert [e["event"] for e in story].count("finished") == 1
     kinds = {e["event"] for e in story}
@@ -71,8 +72,9 @@ def test_a_finished_job_tells_its_whole_story_in_order(customer: Caller, ended: 
 
 def test_a_reader_resumes_after_any_event_without_loss_or_doubles(customer: Caller, ended: str) -> None:
     story = _all(customer, ended)
-    for seen in range(len(story) + 1):
-        assert _all(customer, ended, after=seen) == story[seen:]
+    for seen, event in enumerate(story, 1):
+        assert _all(customer, ended, after=event["id"]) == story[seen:]
+    assert _all(customer, ended, after=0) == story
 
 
 def test_a_reader_ahead_of_the_story_is_let_go(customer: Caller, ended: str) -> None:
@@ -85,13 +87,13 @@ def test_events_arrive_while_the_job_goes_on(platform: Platform, customer: Calle
     with listening(customer, job) as events:
         assert next(events)["data"]["data"]["state"] == "funded"
         platform.turn()
-        assert [next(events)["event"] for _ in range(2)] == ["auction", "state"]
-        with listening(customer, job, after=2) as others:  # a second reader hears the same
+        auction, state = next(events), next(events)
+        assert [auction["event"], state["event"]] == ["auction", "state"]
+        with listening(customer, job, after=auction["id"]) as others:  # a second reader hears the same
             done(customer.post(f"/v1/jobs/{job}/cancel"))
             rest, same = list(events), list(others)
     assert [e["event"] for e in rest] == ["state", "finished"]
-    assert same[-2:] == rest
-    assert [e["id"] for e in same] == list(range(3, rest[-1]["id"] + 1))
+    assert same == [state, *rest]
 
 
 def test_a_reader_who_leaves_is_forgotten(platform: Platform, customer: Caller) -> None:

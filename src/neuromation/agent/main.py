@@ -18,7 +18,7 @@ from neuromation.agent.bench import Speeds, measure
 from neuromation.agent.floors import auto_floor
 from neuromation.agent.idle import IdleCommand
 from neuromation.agent.sandbox import detect
-from neuromation.agent.slots import Slot
+from neuromation.agent.slots import Slot, remove_stale_inputs
 from neuromation.client import Client, NodeClient
 from neuromation.client import schemas as wire
 from neuromation.kernel.errors import Forbidden, NeuromationError
@@ -68,6 +68,7 @@ def run(options: NodeOptions, *, tell: Tell, stop: threading.Event | None = None
     `tell` hears what happens, as a word and facts: joined, benchmarked, bid, leased, committed, failed, lost, banned, ...
     Raises SandboxUnavailable, and what the platform answers to the join.
     """
+    remove_stale_inputs()
     isolation = "none" if options.unsafe else str(detect())
     speeds = measure(unsafe=options.unsafe, cpu_share=options.cpu_share)
     tell("benchmarked", {"render_cu_per_s": speeds.render, "train_cu_per_s": speeds.train})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import shutil
 import tempfile
@@ -19,6 +20,7 @@ from neuromation.kernel.errors import NeuromationError
 
 Tell = Callable[[str, dict[str, Any]], None]
 
+INPUTS_PREFIX = "neuromation-in-"
 TASK_MAX_S = 3600.0
 LINGER_S = 20.0  # a runner takes seconds to import torch
 _REASONS = {
@@ -32,6 +34,14 @@ _REASONS = {
     "unknown-model": "bad-spec",
     "bad-config": "bad-spec",
 }
+
+
+def remove_stale_inputs() -> None:
+    """Remove the inputs that agents left behind which were killed before they could."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{INPUTS_PREFIX}*-*"):
+        pid = folder.name.removeprefix(INPUTS_PREFIX).split("-", 1)[0]
+        if pid.isdigit() and not Path("/proc", pid).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class Slot(threading.Thread):
@@ -59,7 +69,7 @@ class Slot(threading.Thread):
         self._session: Session | None = None
         self._computing: Session | None = None  # only then may a task be cancelled: its session dies with it
         self._job = ""
-        self._inputs = Path(tempfile.mkdtemp(prefix="neuromation-in-"))
+        self._inputs = Path(tempfile.mkdtemp(prefix=f"{INPUTS_PREFIX}{os.getpid()}-"))
         self.dropped: set[str] = set()  # tasks that the platform took back: not worth starting
 
     def run(self) -> None:
