@@ -211,13 +211,13 @@ class Platform:
 
     def running(self, customer: Caller, order: Json) -> tuple[Json, dict[str, list[Json]]]:
         """An order brought as far as its leases: the job, and its leases by node."""
-        pool = self.pool()
+        self.pool()
         job = customer.ordered(order)
         self.turn()
-        for node in pool:
+        for node in self.machines:  # an auction closes as soon as everybody who could bid has
             node.bid_in_all()
         self.turn()
-        leases = {node.node: [t for t in node.poll()["leases"] if t["job"] == job["id"]] for node in pool}
+        leases = {node.node: [t for t in node.poll()["leases"] if t["job"] == job["id"]] for node in self.machines}
         return job, {node: tasks for node, tasks in leases.items() if tasks}
 
     def finish(self, customer: Caller, job_id: str, turns_max: int = 60) -> Json:

@@ -8,7 +8,7 @@ from typing import Literal
 import sqlalchemy as sa
 
 from neuromation.jobs import service as jobs
-from neuromation.jobs.model import Job, NewQuota, TaskState
+from neuromation.jobs.model import Job, NewQuota, TaskKind, TaskState
 from neuromation.kernel.money import Ntk
 from neuromation.ledger import service as ledger
 from neuromation.market import service as market
@@ -202,7 +202,7 @@ def _barred(world: World, conn: sa.Connection, job: Job, plan: Plan, *, now: dat
         return frozenset()
     assert plan.work is not None
     able = {c.node_id for c in capabilities(world, conn, plan.work, now=now)}
-    waiting = jobs.task_counts(conn, job.id)[TaskState.PENDING]
+    waiting = sum(jobs.task_counts(conn, job.id, kind=k)[TaskState.PENDING] for k in TaskKind if k is not TaskKind.AUDIT)
     return frozenset(shut_out) if able - set(shut_out) else frozenset(i for i, n in shut_out.items() if n >= waiting)
 
 

@@ -105,12 +105,13 @@ def build(inputs_dir: Path, limits: SandboxLimits) -> World:
     sources = [*runtime(), inputs_dir.resolve(strict=True)]
     targets = [*sources[:-1], IN]
     options = [*_namespaces(), *_system()]
-    for index, (source, shown_at) in enumerate(zip(sources, targets, strict=True)):
-        options += ["--ro-bind", f"{STAGE}/{index}" if drops else str(source), str(shown_at)]
     options += ["--ro-bind-data", PASSWD, "/etc/passwd", "--proc", "/proc", "--dev", "/dev"]
     sizes_mib = {"/dev/shm": limits.tmp_mib, "/tmp": limits.tmp_mib, OUT: limits.out_mib}  # noqa: S108
     for target, size_mib in sizes_mib.items():
         options += ["--perms", "0700", "--size", str(size_mib * MIB), "--tmpfs", str(target)]
+    # After /tmp, which would hide a runtime that lies below it.
+    for index, (source, shown_at) in enumerate(zip(sources, targets, strict=True)):
+        options += ["--ro-bind", f"{STAGE}/{index}" if drops else str(source), str(shown_at)]
     # Last, for it ends all changes: otherwise / and /dev are tmpfs without a size.
     options += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp", "--seccomp", FILTER]  # noqa: S108
     for name, value in environment(IN, OUT, home="/tmp", limits=limits).items():  # noqa: S108
