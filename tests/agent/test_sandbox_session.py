@@ -400,5 +400,5 @@ def _open_to_all(program: str) -> bool:
 def test_a_runtime_that_lies_below_tmp_is_not_hidden_by_the_sandboxs_own_tmp(tmp_path: Path) -> None:
     options = bubblewrap.build(tmp_path, SandboxLimits()).options
     own_tmp = next(i for i, option in enumerate(options) if options[i - 1 : i + 1] == ("--tmpfs", "/tmp"))
-    shown = options.index(sys.prefix)
+    shown = options.index(str(bubblewrap.runtime()[0]))
     assert own_tmp < shown
