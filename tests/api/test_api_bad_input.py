@@ -485,6 +485,7 @@ def _events(caller: Caller, job_id: str) -> list[Json]:
         "GET", f"/v1/jobs/{job_id}/events", headers={"Authorization": f"Bearer {caller.token}"}
     ) as answer:
         for line in answer.iter_lines():
+            assert not line.startswith(":"), "the stream pings for want of an event"
             if line.startswith("data:"):
                 found.append(json.loads(line[5:]))
                 if found[-1]["type"] == "task":

@@ -33,6 +33,7 @@ def listening(caller: Caller, job_id: str, after: int | None = None) -> Iterator
 def _parsed(answer: httpx.Response) -> Iterator[Json]:
     event: Json = {}
     for line in answer.iter_lines():
+        assert not line.startswith(":"), "the stream pings for want of an event"
         name, _, value = line.partition(":")
         if name:
             event[name] = value.strip()

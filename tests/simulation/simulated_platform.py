@@ -305,7 +305,7 @@ class Simulation:
             elif what < 0.4:
                 sweep(self.world)
             elif what < 0.6 or not self.nodes:
-                self.clock.advance(rng.choice([0.05, 0.3, 1.0, 4.0] if faults else [0.05, 0.2]))
+                self.clock.advance(rng.choice([0.05, 0.1, 0.3, 0.3, 1.0, 3.0] if faults else [0.05, 0.2]))
             else:
                 try:
                     rng.choice(self.nodes).act(rng, faults=faults)
@@ -316,13 +316,13 @@ class Simulation:
         """Step until the jobs have ended; the invariants are checked all the way."""
         for number in range(steps):
             self.step(faults=faults)
-            if number % 4 == 0:
+            if number % (4 if faults else 12) == 0:
                 self.check()
             if number % 4 == 0 and all(self.job(i).state in FINAL_STATES for i in job_ids):
                 break
         self.check(whole=True)
 
-    def play(self, job_ids: list[str], *, faulty_steps: int = 500, calm_steps: int = 4000) -> None:
+    def play(self, job_ids: list[str], *, faulty_steps: int = 250, calm_steps: int = 4000) -> None:
         """Peace until the work has begun, then faults, then peace again, in which every job must come to its end."""
         for _ in range(400):
             if all(self.job(i).state in (*IN_ESCROW, *FINAL_STATES) for i in job_ids):

@@ -54,15 +54,20 @@ def command(
     start = time.monotonic()
     out.note("starting a platform: PostgreSQL, API, worker")
     stage = Stage(home, policy=POLICY)
+    done = False
     try:
         out.note(f"the platform answers at {stage.endpoint}")
         facts, summary = _play(stage, out, seed=seed, unsafe=unsafe, start=start, report=report)
         out.result(summary, lambda: _show(out, facts, summary))
         if keep:
             _stay(out, stage.endpoint, home)
+        done = True
     finally:
         stage.close()
-        shutil.rmtree(home, ignore_errors=True)
+        if done:
+            shutil.rmtree(home, ignore_errors=True)
+        else:
+            out.note(f"what the platform and the nodes said is kept in {home}")
 
 
 def _play(

@@ -363,8 +363,8 @@ UNBOUGHT = text("""
 """)
 # Of the waiting tasks: from how many of them each node is kept away.
 SHUT_OUT = text("""
-    select node_id, count(*)::int as n from job_task t cross join lateral unnest(t.excluded_nodes) as x(node_id)
-    where t.job_id = :job_id and t.ready and t.needs_quota group by node_id order by node_id
+    select x.id as node_id, count(*)::int as n from job_task t cross join lateral unnest(t.excluded_nodes) as x(id)
+    where t.job_id = :job_id and t.ready and t.needs_quota group by x.id order by x.id
 """)
 
 _KINDS = {str(kind): kind for kind in TaskKind}

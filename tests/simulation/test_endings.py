@@ -1,0 +1,126 @@
+"""The ways in which a job ends without its goods, and money at its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from simulated_platform import Simulation, wrong_pixels
+
+from neuromation.client import schemas as wire
+from neuromation.jobs import service as jobs
+from neuromation.jobs.model import BreakReason, JobState, Task, TaskKind, TaskState
+from neuromation.kernel.money import ZERO, Ntk
+from neuromation.workflows.driving import drive, sweep
+from neuromation.workflows.errors import NoFeasiblePool
+
+Simulate = Callable[..., Simulation]
+
+
+def an_order(units: int = 40, **fields: object) -> wire.DatasetOrder:
+    return wire.DatasetOrder.model_validate(
+        {"generator": "digits", "units": units, "shard_units": 5, "name": "set", "seed": 7} | fields
+    )
+
+
+def whole_balance(sim: Simulation) -> Ntk:
+    return sim.balance(f"user:{sim.customer.account_id}")
+
+
+def test_one_owner_alone_cannot_be_audited(simulate: Simulate) -> None:
+    sim = simulate(1)
+    first = sim.add_node()
+    sim.add_node(owner=first.owner)
+    with pytest.raises(NoFeasiblePool) as caught:
+        sim.order(an_order())
+    assert caught.value.details["constraint"] == "auditor"
+
+
+def test_an_auction_in_which_nobody_bids_gives_everything_back(simulate: Simulate) -> None:
+    sim = simulate(2)
+    sim.add_node(), sim.add_node()
+    job_id = sim.order(an_order())
+    sim.nodes.clear()
+    for _ in range(100):
+        sim.step(faults=False)
+    sim.check(whole=True)
+    assert sim.job(job_id).state is JobState.REFUNDED and whole_balance(sim) == Ntk.parse("1000")
+    assert "no feasible pool" in sim.job(job_id).reason
+
+
+def test_the_deadline_ends_a_job_whose_nodes_have_left(simulate: Simulate) -> None:
+    sim = simulate(3)
+    for _ in range(3):
+        sim.add_node()
+    job_id = sim.order(an_order(deadline_s=60))
+    while not any(t.state is TaskState.ACCEPTED for t in _tasks(sim, job_id)):
+        sim.step(faults=False)
+    sim.nodes.clear()
+    for _ in range(100):
+        sim.clock.advance(3)
+        sweep(sim.world), drive(sim.world)
+        sim.check()
+    job = sim.job(job_id)
+    assert job.state in (JobState.REFUNDED, JobState.CANCELLED) and "deadline" in job.reason, sim.picture(job_id)
+    assert Ntk.parse("999") < whole_balance(sim) < Ntk.parse("1000"), "what was accepted is paid, no more"
+
+
+def test_a_platform_that_was_down_until_the_hold_ran_out_refunds_once(simulate: Simulate) -> None:
+    sim = simulate(4)
+    sim.add_node(), sim.add_node()
+    job_id = sim.order(an_order(deadline_s=60))
+    sim.clock.advance(100_000)
+    sweep(sim.world)
+    for _ in range(50):
+        sim.step(faults=False)
+    sim.check(whole=True)
+    assert sim.job(job_id).state is JobState.REFUNDED and whole_balance(sim) == Ntk.parse("1000"), sim.picture(job_id)
+
+
+def test_audits_never_cost_more_than_was_held_however_small_the_shards_and_many_the_cheats(simulate: Simulate) -> None:
+    # Shards of one unit are audited in full, at a maximum price that leaves nothing over: more than is held for audits.
+    sim = simulate(5)
+    for _ in range(4):
+        sim.add_node()
+    sim.add_node(floor="0.9", lie=wrong_pixels)
+    job_id = sim.order(an_order(units=8, shard_units=1, reserve_per_cu="1"))
+    sim.play([job_id], faulty_steps=0)
+    assert sim.job(job_id).state is JobState.SETTLED, sim.picture(job_id)
+    assert sim.units_of(job_id) == list(range(8))
+
+
+def test_work_thrown_away_while_a_job_is_verifying_is_done_again(simulate: Simulate) -> None:
+    sim = simulate(6)
+    for _ in range(3):
+        sim.add_node()
+    job_id = sim.order(an_order())
+    while sim.job(job_id).state is not JobState.VERIFYING:
+        sim.step(faults=False)
+    with sim.world.transaction() as conn:  # as the expulsion of a cheat by another job does
+        task = jobs.tasks_of(conn, job_id, kind=TaskKind.GENERATE)[0]
+        jobs.reject(conn, [task.id], reason=BreakReason.NODE_BANNED, now=sim.world.now())
+    sim.play([job_id], faulty_steps=0)
+    assert sim.job(job_id).state is JobState.SETTLED, sim.picture(job_id)
+    assert sim.units_of(job_id) == list(range(40))
+
+
+def test_a_job_stopped_while_tasks_are_out_ends_though_their_nodes_never_come_back(simulate: Simulate) -> None:
+    sim = simulate(7)
+    for _ in range(3):
+        sim.add_node()
+    job_id = sim.order(an_order())
+    while not any(t.state is TaskState.LEASED for t in _tasks(sim, job_id)):
+        sim.step(faults=False)
+    sim.cancel(job_id)
+    sim.nodes.clear()
+    for _ in range(40):
+        sim.clock.advance(1)
+        sweep(sim.world), drive(sim.world)
+    sim.check(whole=True)
+    assert sim.job(job_id).state is JobState.CANCELLED, sim.picture(job_id)
+    assert sim.balance(f"escrow:{job_id}") == ZERO
+
+
+def _tasks(sim: Simulation, job_id: str) -> list[Task]:
+    with sim.world.transaction() as conn:
+        return sim.tasks(job_id, conn)
