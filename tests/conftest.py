@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -9,9 +10,14 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import settings
 
 from neuromation import wiring
 from neuromation.kernel.clock import FakeClock
+
+# No example is timed: a busy machine is no bug. In CI the same examples are tried every time.
+settings.register_profile("steady", deadline=None, print_blob=True, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")

@@ -227,6 +227,7 @@ class Platform:
             if job["finished"]:
                 return job
             for node in self.machines:
+                node.bid_in_all()
                 for lease in node.poll()["leases"]:
                     node.work(lease)
             self.turn()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from urllib.parse import urlsplit
 
 import pytest
 
 from api.api_builders import Caller, Json, Platform, an_order, done, problem
+from neuromation.kernel.hashing import merkle_root
 
 SURROGATE = r"\ud800"  # half of a pair: legal in JSON's text, in no UTF-8
 HUGE = "9" * 5000
@@ -84,6 +86,19 @@ def test_a_strange_id_is_not_found_or_refused(customer: Caller, path: str, value
     answer = customer.get(path + quote(value, safe=""))
     assert answer.status_code in (404, 422)
     problem(answer, answer.status_code)
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999", "9" * 400, "null"])
+def test_numbers_that_are_none_never_reach_the_books_of_a_node(platform: Platform, value: str) -> None:
+    node, leaf = platform.pool()[0], "0" * 64
+    commit = {"task": "t", "attempt": 1, "root": merkle_root([leaf]), "leaves": [leaf], "metrics": {"seconds": "?"}}
+    bodies: dict[str, Json] = {
+        "/v1/node/benchmark": {"render_cu_per_s": "?", "train_cu_per_s": 1},
+        "/v1/node/poll": {"wait_s": "?"},
+        "/v1/node/commits": {"commits": [commit]},
+    }
+    for path, body in bodies.items():
+        assert _raw(node, path, json.dumps(body).replace('"?"', value).encode())[0] == 422
 
 
 def test_strange_cursors_and_limits_are_refused_or_give_nothing(customer: Caller) -> None:

@@ -21,8 +21,8 @@ COMMITS_MAX = 32
 BLOB_MAX_BYTES = 256 * 2**20
 BODY_MAX_BYTES = 8 * 2**20  # of a JSON body
 
-Amount = Annotated[str, Field(pattern=r"^\d{1,9}(\.\d{1,6})?$", examples=["12.5"], description="NTK, >= 0")]
-SignedAmount = Annotated[str, Field(pattern=r"^-?\d{1,9}(\.\d{1,6})?$", examples=["-0.25"])]
+Amount = Annotated[str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?$", examples=["12.5"], description="NTK, >= 0")]
+SignedAmount = Annotated[str, Field(pattern=r"^-?[0-9]{1,9}(\.[0-9]{1,6})?$", examples=["-0.25"])]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", examples=["digits-10k"])]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._-]{0,99})?$")]
