@@ -67,7 +67,9 @@ def not_a_number(request: Request, honest: Response) -> Response:
     from safetensors.numpy import save
 
     poisoned = save({name: np.full_like(array, np.nan) for name, array in _weights(honest).items()})
-    return replace(honest, outputs={name: poisoned if "segment" in name else data for name, data in honest.outputs.items()})
+    return replace(
+        honest, outputs={name: poisoned if "segment" in name else data for name, data in honest.outputs.items()}
+    )
 
 
 def _weights(honest: Response) -> dict[str, Any]:

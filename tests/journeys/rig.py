@@ -30,7 +30,9 @@ INJECTED = Path(__file__).with_name("injected")  # its sitecustomize.py arms fai
 CHEAT = [sys.executable, str(Path(__file__).with_name("cheating_agent.py"))]
 
 
-def until(what: str, look: Callable[[], T | None], *, patience_s: float = PATIENCE_S, told: Callable[[], str] = str) -> T:
+def until(
+    what: str, look: Callable[[], T | None], *, patience_s: float = PATIENCE_S, told: Callable[[], str] = str
+) -> T:
     """What `look` gives as soon as it gives something; `told` says what was met when it never does."""
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
@@ -89,7 +91,9 @@ class Child:
 class Rig:
     """A platform with an operator, a customer, and nodes of different owners. Ends every process when it is left."""
 
-    def __init__(self, folder: Path, *, policy: dict[str, Any] | None = None, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, policy: dict[str, Any] | None = None, environment: dict[str, str] | None = None
+    ) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.nodes: dict[str, Child] = {}
@@ -113,7 +117,9 @@ class Rig:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if error is not None:
             error.add_note(self.story())
         self.close()
@@ -121,7 +127,17 @@ class Rig:
     # ---- processes ----------------------------------------------------------------------------------
 
     def _serve(self) -> Child:
-        command = [*COMMAND, "serve", "--host", "127.0.0.1", "--port", str(self.port), "--data", str(self.data), "--json"]
+        command = [
+            *COMMAND,
+            "serve",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(self.port),
+            "--data",
+            str(self.data),
+            "--json",
+        ]
         log = self.folder / f"platform-{secrets.token_hex(2)}.log"
         child = Child(command, log=log, environment=self._environment)
 
@@ -159,7 +175,17 @@ class Rig:
             self.owners[who], self.tokens[who] = self._person("provider", "20")
         program = CHEAT if lie else COMMAND
         command = [*program, "node", "start", "--endpoint", self.endpoint, "--token", self.tokens[who], "--name", name]
-        command += ["--json", "--floor", floor, "--floor-train", floor_train, "--stake", "5", "--cpu-share", str(cpu_share)]
+        command += [
+            "--json",
+            "--floor",
+            floor,
+            "--floor-train",
+            floor_train,
+            "--stake",
+            "5",
+            "--cpu-share",
+            str(cpu_share),
+        ]
         command += ["--unsafe-no-sandbox"] if unsafe else []
         environment = {**self._environment, "CHEAT": lie}
         self.nodes[name] = Child(command, log=self.folder / f"{name}.log", environment=environment)
@@ -296,6 +322,7 @@ class Rig:
         files = sorted(target.rglob("*.parquet"))
         indices = [unit.index for file in files for unit in read_shard(file.read_bytes()).units]
         assert indices == list(range(units)), f"units missing, double or out of order: {indices}"
-        report = verify_dataset(target, sample=units, rng=np.random.default_rng(1), published_root=job.result["merkle_root"])
+        report = verify_dataset(
+            target, sample=units, rng=np.random.default_rng(1), published_root=job.result["merkle_root"]
+        )
         assert report.ok, report.failures
-

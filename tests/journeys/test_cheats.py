@@ -45,7 +45,9 @@ def test_altered_units_are_found_unpaid_and_made_again_and_the_stake_is_seized(r
     assert rig.node("forger").state == "banned", rig.about(job)
     assert rig.node("forger").stake == "0", "the stake was not seized"
     assert not earned(rig, job, "forger", "work")
-    assert job.bill is not None and before - rig.wallet_total() == Ntk.parse(job.bill.paid), "the customer got the stake"
+    assert job.bill is not None and before - rig.wallet_total() == Ntk.parse(job.bill.paid), (
+        "the customer got the stake"
+    )
     seized = [e.data for e in rig.events(job, "warning") if e.data.get("node") == rig.ids["forger"]]
     assert any(Ntk.parse(data["seized"]) == Ntk.parse("5") for data in seized if "seized" in data), seized
     assert any(e.data["verdict"] == "cheat" for e in rig.events(job, "audit"))
@@ -79,7 +81,7 @@ def test_a_shard_that_ends_early_is_refused_at_first_sight(rig: Rig) -> None:
     rig.nodes["miser"].stop()
 
 
-@pytest.mark.parametrize("lie", ["delta", "nan"])
+@pytest.mark.parametrize("lie", ["delta", pytest.param("nan", marks=pytest.mark.slow)])
 def test_a_replica_that_sends_something_else_than_it_trained_is_rejected(rig: Rig, data: wire.Job, lie: str) -> None:
     name = f"poisoner-{lie}"
     rig.start_node(name, floor="5", floor_train="0.2", lie=lie)

@@ -6,31 +6,21 @@ from pathlib import Path
 
 from rig import Rig, until
 
-from neuromation.client import schemas as wire
-from neuromation.kernel.errors import Conflict
-
 
 def test_a_node_killed_in_the_middle_of_a_shard_is_replaced_and_not_paid_for_it(tmp_path: Path) -> None:
     with Rig(tmp_path) as rig:
-        rig.start_node("solo")
-        rig.await_nodes("solo")
-        try:  # one owner alone cannot be checked by anybody
-            rig.customer.quote(wire.DatasetOrder(generator="digits", units=20, name="alone", nodes_min=1))
-            raise AssertionError("one owner's nodes were enough")
-        except Conflict as error:
-            assert error.details["constraint"] == "auditor", error.details
-
         rig.start_node("doomed", floor="0.5")
-        rig.start_node("heir", floor="1.1")
-        rig.await_nodes("doomed", "heir")
-        job = rig.dataset("inherited", units=6000, shard_units=1000)
+        rig.start_node("heir")
+        rig.start_node("second-heir", floor="1.1")
+        rig.await_nodes("doomed", "heir", "second-heir")
+        job = rig.dataset("inherited", units=3000, shard_units=600)
         doomed = rig.nodes["doomed"]
         until("the doomed node to have work", lambda: doomed.messages("leased"), told=rig.story)
         delivered = len(doomed.messages("committed"))
         doomed.kill()
 
         ended = rig.ended(job)
-        rig.check_dataset(ended, units=6000)
+        rig.check_dataset(ended, units=3000)
         rig.check_bill(ended)
         rig.check_books()
         assert ended.bill is not None

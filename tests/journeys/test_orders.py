@@ -77,6 +77,7 @@ def test_a_job_cancelled_while_it_runs_pays_what_was_accepted_and_gives_back_the
         rig.customer.cancel(job.id)
 
 
+@pytest.mark.slow  # a shorter one, with deaths in it, is in test_killed_platform.py
 def test_a_training_is_done_in_rounds_by_two_nodes_and_paid(rig: Rig) -> None:
     data = rig.ended(rig.dataset("to-learn", units=100, shard_units=20))
     job = rig.ended(rig.training("net", data.result["dataset"]))

@@ -342,7 +342,9 @@ class Simulation:
             tasks = [
                 (t.kind.value, t.seq, t.state.value, t.attempt, t.node_id, t.reason) for t in self.tasks(job_id, conn)
             ]
-            story = [(e.type, e.data) for e in jobs.events_after(conn, job_id, 0) if e.type in ("warning", "audit", "state")]
+            story = [
+                (e.type, e.data) for e in jobs.events_after(conn, job_id, 0) if e.type in ("warning", "audit", "state")
+            ]
         return f"{job.state} {job.reason!r} memory={job.plan['memory']} tasks={tasks} story={story[-12:]}"
 
     def tasks(self, job_id: str, conn: sa.Connection) -> list[Any]:
@@ -377,7 +379,9 @@ class Simulation:
         """The indices of the units of a settled data set, in the order of its shards."""
         with self.world.transaction() as conn:
             tasks = jobs.tasks_of(conn, job_id, kind=TaskKind.GENERATE, states=[TaskState.SETTLED], limit=1000)
-        shards = [read_shard(self.world.blobs.get(t.commit["outputs"]["shard.parquet"]["sha256"])) for t in tasks if t.commit]
+        shards = [
+            read_shard(self.world.blobs.get(t.commit["outputs"]["shard.parquet"]["sha256"])) for t in tasks if t.commit
+        ]
         return [unit.index for shard in shards for unit in shard.units]
 
     def honest_root(self, order: wire.DatasetOrder) -> str:

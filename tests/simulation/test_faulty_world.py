@@ -25,7 +25,9 @@ def an_order(units: int = 40, **fields: object) -> wire.DatasetOrder:
     )
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(
+    "seed", [0, 1, 2, pytest.param(3, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)]
+)
 def test_a_faulty_world_ends_every_job_with_every_unit_once_and_the_books_right(simulate: Simulate, seed: int) -> None:
     sim = simulate(seed)
     for floor in ("1", "1.1", "1.2", "1.3"):
@@ -44,7 +46,7 @@ def test_a_faulty_world_ends_every_job_with_every_unit_once_and_the_books_right(
     assert not sim.paid_to(cheat.owner, kind="work").micro, "altered units were paid"
 
 
-@pytest.mark.parametrize("seed", [100, 101, 102])
+@pytest.mark.parametrize("seed", [100, 101])
 def test_a_job_cancelled_at_any_moment_pays_what_was_accepted_and_gives_back_the_rest(
     simulate: Simulate, seed: int
 ) -> None:

@@ -202,7 +202,9 @@ def _barred(world: World, conn: sa.Connection, job: Job, plan: Plan, *, now: dat
         return frozenset()
     assert plan.work is not None
     able = {c.node_id for c in capabilities(world, conn, plan.work, now=now)}
-    waiting = sum(jobs.task_counts(conn, job.id, kind=k)[TaskState.PENDING] for k in TaskKind if k is not TaskKind.AUDIT)
+    waiting = sum(
+        jobs.task_counts(conn, job.id, kind=k)[TaskState.PENDING] for k in TaskKind if k is not TaskKind.AUDIT
+    )
     return frozenset(shut_out) if able - set(shut_out) else frozenset(i for i, n in shut_out.items() if n >= waiting)
 
 
