@@ -340,7 +340,8 @@ def test_a_full_disk_is_the_task_own_problem(box: Session, place: str) -> None:
             value = [error.errno, value]
         finally:
             for name in os.listdir(request["place"]):
-                os.remove(f"{request['place']}/{name}")
+                if name.startswith("fill"):  # a checkout below /tmp shows its runtime there, too
+                    os.remove(f"{request['place']}/{name}")
     """
     number, written = attack(box, code, place=place)
     assert number == errno.ENOSPC
