@@ -362,7 +362,7 @@ program = [sys.executable, "-P", "-s", "-c", sys.argv[1]]
 with tempfile.TemporaryDirectory() as folder:
     Path(folder, "in.txt").write_text("in")
     with Session.start(program, Path(folder), SandboxLimits(memory_mib=256)) as session:
-        code = "value = [open('/in/in.txt').read(), os.getuid(), open('/proc/1/environ').read(), os.listdir('/tmp')]"
+        code = "value = [open('/in/in.txt').read(), os.getuid(), open('/proc/1/environ').read()]"
         print(session.run({"code": code}, timeout_s=20).result["value"])
 """
 
@@ -384,7 +384,7 @@ def test_an_unprivileged_host_can_isolate_too() -> None:
         check=False,
         timeout=60,
     )
-    assert done.stdout == "['in', 1000, '', []]\n", done.stderr
+    assert done.stdout == "['in', 1000, '']\n", done.stderr
 
 
 def _open_to_all(program: str) -> bool:
