@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import secrets
@@ -23,7 +24,7 @@ from neuromation.kernel.money import Ntk, total
 T = TypeVar("T")
 
 POLICY = {"bidding_s": 2, "lease_s": 5, "node_silent_s": 4, "node_dead_s": 8, "attempts_per_minute": 10_000}
-PATIENCE_S = 90.0
+PATIENCE_S = 300.0
 ENDED = ("settled", "refunded", "cancelled")
 COMMAND = [sys.executable, "-m", "neuromation.cli.main"]
 INJECTED = Path(__file__).with_name("injected")  # its sitecustomize.py arms failpoints while a process runs
@@ -43,6 +44,11 @@ def until(
     raise AssertionError(f"waited {patience_s:g} s for {what}\n{told()}")
 
 
+def _end_with_parent() -> None:
+    """Ask the kernel to end this process when the test run dies, however it dies (prctl(2): PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
 class Child:
     """A process in a group of its own, so that it and all it started can be killed together."""
 
@@ -50,7 +56,13 @@ class Child:
         self.log = log
         with log.open("ab") as out:
             self.popen = subprocess.Popen(
-                arguments, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment, start_new_session=True
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env=environment,
+                start_new_session=True,
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 - no threads are started before
             )
 
     def said(self) -> str:
