@@ -139,7 +139,15 @@ def _start(task: wire.TaskLease, honest: Result) -> dict[str, np.ndarray]:
     return {name: (end[name] - moved[name]).astype(np.float32) for name in end}
 
 
-@pytest.mark.parametrize("lie", [idle, other_weights, not_a_number, wrong_delta])
+@pytest.mark.parametrize(
+    "lie",
+    [
+        idle,
+        other_weights,
+        pytest.param(not_a_number, marks=pytest.mark.slow),
+        pytest.param(wrong_delta, marks=pytest.mark.slow),
+    ],
+)
 def test_a_replica_that_did_not_train_what_it_says_is_unpaid_and_replaced(simulate: Simulate, lie: Lie) -> None:
     sim = simulate(4)
     for _ in range(3):
