@@ -19,7 +19,7 @@ from neuromation.jobs.errors import (
     OverLimit,
     StaleLease,
 )
-from neuromation.jobs.model import BreakReason, CommitStatus, NewQuota, Task, TaskKind, TaskState
+from neuromation.jobs.model import FORGIVEN_MAX, BreakReason, CommitStatus, NewQuota, Task, TaskKind, TaskState
 from neuromation.kernel.clock import FakeClock
 from neuromation.kernel.money import Ntk
 
@@ -253,6 +253,68 @@ def test_a_task_that_uses_up_its_attempts_has_failed(conn: Connection, clock: Fa
         (task,) = leased(conn, "rig", clock.now())
         states.append(jobs.fail(conn, "rig", task.id, attempt, reason=BreakReason.TASK_ERROR, now=clock.now()).state)
     assert states == [TaskState.PENDING, TaskState.FAILED] and leased(conn, "rig", clock.now()) == []
+
+
+def test_attempts_that_a_node_lost_do_not_count(conn: Connection, clock: FakeClock) -> None:
+    job = a_job(conn, clock.now())
+    jobs.enqueue(conn, job.id, [a_task(attempts_max=1)], now=clock.now())
+    for node in ("gone", "stopped", "silent"):
+        jobs.set_quotas(conn, job.id, [NewQuota(node, 1)], now=clock.now())
+        (task,) = leased(conn, node, clock.now())
+        if node == "gone":
+            jobs.release_quota(conn, job.id, node, reason=BreakReason.NODE_LOST, now=clock.now())
+        elif node == "stopped":
+            jobs.fail(conn, node, task.id, task.attempt, reason=BreakReason.SHUTDOWN, now=clock.now())
+        else:
+            jobs.expire_leases(conn, now=clock.advance(61))
+        assert state_of(conn, task) is TaskState.PENDING
+        jobs.close_quota(conn, job.id, node)
+    jobs.set_quotas(conn, job.id, [NewQuota("honest", 1)], now=clock.now())
+    (task,) = leased(conn, "honest", clock.now())
+    back = jobs.fail(conn, "honest", task.id, 4, reason=BreakReason.TASK_ERROR, now=clock.now())
+    assert back.state is TaskState.FAILED
+
+
+def test_a_task_that_outlives_too_many_nodes_fails_at_last(conn: Connection, clock: FakeClock) -> None:
+    job = a_job(conn, clock.now())
+    jobs.enqueue(conn, job.id, [a_task(attempts_max=2)], now=clock.now())
+    jobs.set_quotas(conn, job.id, [NewQuota("rig", 1)], now=clock.now())
+    attempts = 0
+    while leased(conn, "rig", clock.now()):
+        attempts += 1
+        (back,) = jobs.expire_leases(conn, now=clock.advance(61))
+    assert attempts == FORGIVEN_MAX + 2 and back.state is TaskState.FAILED
+
+
+def test_an_award_that_nobody_uses_is_found(conn: Connection, clock: FakeClock) -> None:
+    start = clock.now()
+    job = a_running_job(conn, start, tasks=4, idle=1, busy=2, done=1)
+    leased(conn, "busy", start, limit=1)
+    leased(conn, "done", start)
+    assert jobs.idle_awards(conn, job.id, before=start) == []
+    later = clock.advance(30)
+    assert jobs.idle_awards(conn, job.id, before=later) == ["idle"]
+    jobs.extend_leases(conn, "busy", [t.id for t in jobs.held_by(conn, "busy")], lease_s=60, now=later)
+    for task in jobs.held_by(conn, "busy"):
+        jobs.commit_result(conn, "busy", a_commit(task), now=later)
+    assert jobs.idle_awards(conn, job.id, before=clock.advance(1)) == ["busy", "idle"]
+    leased(conn, "idle", clock.now(), limit=1)
+    assert jobs.idle_awards(conn, job.id, before=clock.now()) == ["busy"]
+
+
+def test_an_award_is_not_idle_while_no_task_waits_for_it(conn: Connection, clock: FakeClock) -> None:
+    job = a_job(conn, clock.now())
+    jobs.enqueue(conn, job.id, [a_task(0), a_task(1, pinned_to="other")], now=clock.now())
+    jobs.set_quotas(conn, job.id, [NewQuota("first", 2), NewQuota("other", 1)], now=clock.now())
+    (task,) = leased(conn, "first", clock.now())
+    jobs.commit_result(conn, "first", a_commit(task), now=clock.now())
+    leased(conn, "other", clock.now())
+    later = clock.advance(30)
+    assert jobs.idle_awards(conn, job.id, before=later) == []
+    jobs.reject(conn, [task.id], now=later)
+    assert jobs.idle_awards(conn, job.id, before=later) == []
+    jobs.set_quotas(conn, job.id, [NewQuota("second", 1)], now=later)
+    assert jobs.idle_awards(conn, job.id, before=clock.advance(1)) == ["second"]
 
 
 def test_a_lease_that_is_gone_cannot_be_given_back(conn: Connection, clock: FakeClock) -> None:

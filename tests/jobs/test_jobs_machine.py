@@ -18,7 +18,16 @@ from jobs_builders import a_commit, a_job, a_task, an_audit
 
 from neuromation.jobs import service as jobs
 from neuromation.jobs.errors import StaleLease
-from neuromation.jobs.model import EXCLUDING_REASONS, BreakReason, CommitStatus, NewQuota, Task, TaskState
+from neuromation.jobs.model import (
+    EXCLUDING_REASONS,
+    FORGIVEN_MAX,
+    FORGIVEN_REASONS,
+    BreakReason,
+    CommitStatus,
+    NewQuota,
+    Task,
+    TaskState,
+)
 from neuromation.kernel.clock import FakeClock
 
 NODES = ("a1", "a2", "b1")
@@ -44,6 +53,7 @@ class ModelTask:
     owners_out: set[str]
     state: TaskState = P
     attempt: int = 0
+    forgiven: int = 0
     holder: str | None = None  # while pending: whose late commit may count
     expires: datetime | None = None
     nodes_out: set[str] = field(default_factory=set)
@@ -91,7 +101,9 @@ class LeaseMachine(RuleBasedStateMachine):
     def fits(self, task: ModelTask, node: str) -> bool:
         return task.state is P and node not in task.nodes_out and OWNERS[node] not in task.owners_out
 
-    def give_back(self, task: ModelTask, *, keep: bool = False, exclude: bool = False) -> TaskState:
+    def give_back(
+        self, task: ModelTask, reason: BreakReason, *, keep: bool = False, exclude: bool = False
+    ) -> TaskState:
         assert task.holder is not None
         if task.needs_quota:
             quota = self.quotas[task.holder]
@@ -99,7 +111,8 @@ class LeaseMachine(RuleBasedStateMachine):
             quota.awarded -= exclude or not quota.is_open
         if exclude:
             task.nodes_out.add(task.holder)
-        task.state = F if task.attempt >= ATTEMPTS_MAX else P
+        task.forgiven += reason in FORGIVEN_REASONS and task.forgiven < FORGIVEN_MAX
+        task.state = F if task.attempt - task.forgiven >= ATTEMPTS_MAX else P
         task.holder, task.expires = (task.holder if keep else None), None
         return task.state
 
@@ -119,7 +132,7 @@ class LeaseMachine(RuleBasedStateMachine):
             assert self.fits(task, node)
             task.state, task.holder, task.expires = L, node, now + timedelta(seconds=lease_s)
             task.attempt += 1
-            assert given.attempt == task.attempt <= ATTEMPTS_MAX
+            assert given.attempt == task.attempt <= ATTEMPTS_MAX + task.forgiven
             task.seen[node, task.attempt] = given
             self.quotas[node].taken += task.needs_quota
 
@@ -161,7 +174,7 @@ class LeaseMachine(RuleBasedStateMachine):
                 jobs.fail(self.conn, task.holder, id, task.attempt + 1, reason=reason, now=now)
             return
         back = jobs.fail(self.conn, task.holder, id, task.attempt, reason=reason, now=now)
-        assert back.state is self.give_back(task, exclude=reason in EXCLUDING_REASONS)
+        assert back.state is self.give_back(task, reason, exclude=reason in EXCLUDING_REASONS)
 
     @rule(seconds=st.sampled_from([5, 30, 90]))
     def sweep_later(self, seconds: int) -> None:
@@ -170,7 +183,8 @@ class LeaseMachine(RuleBasedStateMachine):
         back = jobs.expire_leases(self.conn, now=now)
         assert {r.task_id for r in back} == due
         for returned in back:
-            assert returned.state is self.give_back(self.tasks[returned.task_id], keep=True)
+            task = self.tasks[returned.task_id]
+            assert returned.state is self.give_back(task, BreakReason.LEASE_EXPIRED, keep=True)
 
     @rule(node=nodes)
     def prolong(self, node: str) -> None:
@@ -204,13 +218,14 @@ class LeaseMachine(RuleBasedStateMachine):
         back = jobs.reject(self.conn, ids, now=self.clock.now())
         assert {r.task_id for r in back} == wanted
         for returned in back:
-            assert returned.state is self.give_back(self.tasks[returned.task_id], exclude=True)
+            task = self.tasks[returned.task_id]
+            assert returned.state is self.give_back(task, BreakReason.WRONG_RESULT, exclude=True)
 
     @rule(node=nodes)
     def lose_node(self, node: str) -> None:
         for task in self.tasks.values():
             if task.state is L and task.holder == node:
-                self.give_back(task)
+                self.give_back(task, BreakReason.NODE_LOST)
         quota = self.quotas[node]
         room = quota.room
         quota.awarded, quota.is_open = (quota.taken, False) if quota.is_open else (quota.awarded, False)
@@ -235,7 +250,7 @@ class LeaseMachine(RuleBasedStateMachine):
         for id, task in self.tasks.items():
             assert (read[id].state, read[id].attempt, read[id].node_id) == (task.state, task.attempt, task.holder)
             assert (read[id].commit is not None) == (task.state in (C, A, S))
-            assert task.attempt <= ATTEMPTS_MAX
+            assert task.attempt <= ATTEMPTS_MAX + task.forgiven
 
     @invariant()
     def awards_are_never_exceeded(self) -> None:

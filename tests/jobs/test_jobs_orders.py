@@ -17,7 +17,6 @@ from neuromation.jobs.errors import (
     KeyReused,
     NoSuchJob,
     NoSuchQuote,
-    NotYourJob,
     OverLimit,
     QuoteExpired,
     QuoteUsed,
@@ -88,8 +87,8 @@ def test_an_unknown_job_is_not_found(conn: Connection) -> None:
         jobs.get_job(conn, "job_unknown")
 
 
-def test_a_job_of_somebody_else_is_forbidden(conn: Connection, clock: FakeClock) -> None:
-    with pytest.raises(NotYourJob):
+def test_a_job_of_somebody_else_is_not_found(conn: Connection, clock: FakeClock) -> None:
+    with pytest.raises(NoSuchJob):
         jobs.get_job(conn, a_job(conn, clock.now()).id, customer="acc_other")
 
 

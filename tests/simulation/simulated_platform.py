@@ -34,7 +34,7 @@ from neuromation.workflows.plans import Plan
 from neuromation.workflows.policy import Policy
 from neuromation.workflows.world import World
 
-POLICY = Policy(bidding_s=2.0, lease_s=5.0, node_silent_s=3.0, node_dead_s=6.0)
+POLICY = Policy(bidding_s=2.0, lease_s=5.0, node_silent_s=3.0, node_dead_s=6.0, award_idle_s=8.0)
 MICRO = 1_000_000
 IN_ESCROW = (JobState.RUNNING, JobState.VERIFYING, JobState.DELIVERING)
 
@@ -156,6 +156,7 @@ class Node:
     sent: list[wire.Commit] = field(default_factory=list)
     away_until: float = 0.0
     banned: bool = False
+    lazy: bool = False  # awake, bids, and never takes what it won
 
     def join(self) -> None:
         world = self.sim.world
@@ -186,7 +187,8 @@ class Node:
             self._poll(rng, faults=faults)
 
     def _poll(self, rng: random.Random, *, faults: bool) -> None:
-        body = wire.Poll(running=list(self.held), free_slots=max(0, 3 - len(self.held)), tasks_max=2, wait_s=0)
+        room = 0 if self.lazy else max(0, 3 - len(self.held))
+        body = wire.Poll(running=list(self.held), free_slots=room, tasks_max=2, wait_s=0)
         answer = node_work.poll(self.sim.world, self.id, body)
         if faults and rng.random() < 0.05:
             return  # the answer was lost on the way

@@ -65,6 +65,17 @@ def test_the_deadline_ends_a_job_whose_nodes_have_left(simulate: Simulate) -> No
     assert Ntk.parse("999") < whole_balance(sim) < Ntk.parse("1000"), "what was accepted is paid, no more"
 
 
+def test_work_won_by_a_node_that_never_begins_goes_to_others(simulate: Simulate) -> None:
+    sim = simulate(5)
+    lazy = sim.add_node(floor="0.5")
+    lazy.lazy = True
+    sim.add_node(), sim.add_node()
+    job_id = sim.order(an_order(deadline_s=600))
+    sim.play([job_id])
+    assert sim.job(job_id).state is JobState.SETTLED, sim.picture(job_id)
+    assert sim.elapsed_s < 300 and sim.paid_to(lazy.owner, kind="work") == ZERO
+
+
 def test_a_platform_that_was_down_until_the_hold_ran_out_refunds_once(simulate: Simulate) -> None:
     sim = simulate(4)
     sim.add_node(), sim.add_node()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from neuromation.kernel.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
+from neuromation.kernel.errors import Conflict, Invalid, NotFound, TooLarge
 
 
 class NoSuchJob(NotFound):
     def __init__(self, job_id: str) -> None:
-        super().__init__(f"there is no job {job_id}; list the jobs to see the ids")
+        super().__init__(f"there is no job {job_id} of yours; list your jobs to see the ids")
 
 
 class NoSuchTask(NotFound):
@@ -71,11 +71,6 @@ class NotCommitted(Conflict):
     def __init__(self, task_ids: Collection[str], *, needed: str) -> None:
         some = ", ".join(sorted(task_ids)[:3])
         super().__init__(f"{len(task_ids)} tasks are not {needed} ({some}); read their states again")
-
-
-class NotYourJob(Forbidden):
-    def __init__(self, job_id: str) -> None:
-        super().__init__(f"job {job_id} belongs to another customer; use the account that ordered it")
 
 
 class BadOrder(Invalid):

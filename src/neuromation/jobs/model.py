@@ -26,6 +26,7 @@ LEASE_MAX = 32
 LEASE_S_MAX = 3_600
 LEASE_TOTAL_S_MAX = 6 * 3_600  # however often it is extended
 ATTEMPTS_MAX = 20
+FORGIVEN_MAX = 20  # a task that outlives every node that takes it may well be what kills them
 COMMITS_PER_CALL_MAX = 256
 COMMIT_BYTES_MAX = 4 * 1024 * 1024
 OUTPUTS_MAX = 64
@@ -120,6 +121,16 @@ class BreakReason(StrEnum):
     POOR_RESULT = "poor-result"  # a training delta that makes the model worse
 
 
+# These end an attempt because of the node, not of the task: they do not use up the task's attempts.
+FORGIVEN_REASONS = frozenset(
+    {
+        BreakReason.LEASE_EXPIRED,
+        BreakReason.SHUTDOWN,
+        BreakReason.NODE_LOST,
+        BreakReason.NODE_BANNED,
+        BreakReason.WRONG_RESULT,
+    }
+)
 # After these the same node would only fail again, so it is kept away from the task and loses that part of its award.
 EXCLUDING_REASONS = frozenset(
     {BreakReason.OUT_OF_MEMORY, BreakReason.OUT_OF_DISK, BreakReason.UNSUPPORTED, BreakReason.SANDBOX_REFUSED}

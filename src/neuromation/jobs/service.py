@@ -18,7 +18,6 @@ from neuromation.jobs.errors import (
     NoSuchQuote,
     NoSuchTask,
     NotCommitted,
-    NotYourJob,
     QuoteExpired,
     QuoteUsed,
     StaleLease,
@@ -157,12 +156,10 @@ def create_job(
 
 
 def get_job(conn: Connection, job_id: str, *, customer: str | None = None) -> Job:
-    """The job; with `customer`, only that customer's. Raises NoSuchJob, NotYourJob."""
+    """The job; with `customer`, only that customer's. Raises NoSuchJob."""
     job = store.job(conn, job_id)
-    if job is None:
+    if job is None or customer not in (None, job.customer):
         raise NoSuchJob(job_id)
-    if customer not in (None, job.customer):
-        raise NotYourJob(job_id)
     return job
 
 
@@ -312,14 +309,18 @@ def release_quota(conn: Connection, job_id: str, node_id: str, *, reason: BreakR
 
     What it committed stays; `reject` what is not to be trusted. Returns the number of tasks to be bought again.
     """
-    values = {"job_id": job_id, "node_id": node_id, "reason": reason, "keep": False, "exclude": False, "now": now}
-    conn.execute(store.RELEASE, values)
+    store.give_back(conn, store.RELEASE, {"job_id": job_id, "node_id": node_id}, reason, now)
     return int(conn.execute(store.RELEASE_QUOTA, {"job_id": job_id, "node_id": node_id}).scalar_one())
 
 
 def close_quota(conn: Connection, job_id: str, node_id: str) -> int:
     """Give a node no more of a job; what it holds it may finish. Returns the number of tasks to be bought again."""
     return int(conn.execute(store.RELEASE_QUOTA, {"job_id": job_id, "node_id": node_id}).scalar_one())
+
+
+def idle_awards(conn: Connection, job_id: str, *, before: datetime) -> list[str]:
+    """Nodes that hold nothing and have taken no task of a job since `before`, though their award lets them."""
+    return list(conn.execute(store.IDLE_AWARDS, {"job_id": job_id, "before": before}).scalars())
 
 
 def shut_out(conn: Connection, job_id: str) -> dict[str, int]:
@@ -428,14 +429,13 @@ def commit_result(conn: Connection, node_id: str, commit: Commit, *, now: dateti
 
 
 def fail(conn: Connection, node_id: str, task_id: str, attempt: int, *, reason: BreakReason, now: datetime) -> Returned:
-    """A node gives a task back. It waits again, or has failed when that was its last attempt.
+    """A node gives a task back. It waits again, or has failed when that was the last attempt that counts.
 
     Reasons that would only repeat on this node (EXCLUDING_REASONS) keep the node away and shrink its award by one.
     Raises StaleLease.
     """
-    values = {"id": task_id, "node_id": node_id, "attempt": attempt, "reason": reason, "now": now}
-    exclude = reason in EXCLUDING_REASONS
-    back = store.returned(conn.execute(store.FAIL, values | {"keep": False, "exclude": exclude}))
+    which = {"id": task_id, "node_id": node_id, "attempt": attempt}
+    back = store.give_back(conn, store.FAIL, which, reason, now, exclude=reason in EXCLUDING_REASONS)
     if not back:
         raise StaleLease(task_id, attempt)
     return back[0]
@@ -490,8 +490,7 @@ def reject(
     Tasks in any other state are left alone and missing from the answer.
     """
     check_count("tasks a call", len(task_ids), TASKS_PER_CALL_MAX)
-    values = {"ids": list(task_ids), "reason": reason, "keep": False, "exclude": True, "now": now}
-    return store.returned(conn.execute(store.REJECT, values))
+    return store.give_back(conn, store.REJECT, {"ids": list(task_ids)}, reason, now, exclude=True)
 
 
 def earnings(conn: Connection, job_id: str) -> list[Earning]:

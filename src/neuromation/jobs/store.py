@@ -16,6 +16,9 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, text
 
 from neuromation.jobs.model import (
+    FORGIVEN_MAX,
+    FORGIVEN_REASONS,
+    BreakReason,
     CommitOutcome,
     CommitStatus,
     Delivered,
@@ -133,9 +136,9 @@ INSERT_TASKS = text("""
         insert into job_task_body (task_id, body) select id, body from v
     )
     insert into job_task (id, job_id, kind, round, seq, group_key, state, attempts_max, priority, needs_quota,
-                          pinned_to, cu, memory_mib, excluded_nodes, excluded_owners, created_at)
+                          pinned_to, cu, memory_mib, excluded_nodes, excluded_owners, created_at, waiting_since)
     select id, job_id, kind, round, seq, group_key, 'pending', attempts_max, priority, needs_quota, pinned_to, cu,
-           memory_mib, excluded_nodes, excluded_owners, :now
+           memory_mib, excluded_nodes, excluded_owners, :now, :now
     from v
     on conflict (job_id, kind, round, seq) do nothing
 """)
@@ -195,7 +198,7 @@ LEASE = text(f"""
     ), picked as (
         select * from open_to_all union all select * from work
     ), taken as (
-        update job_quota q set taken = q.taken + p.n
+        update job_quota q set taken = q.taken + p.n, last_lease_at = :now
         from (select quota_id, count(*) as n from work group by quota_id) p where q.id = p.quota_id
     ), noted as (
         insert into job_lease (node_id, expires_at, task_ids)
@@ -247,14 +250,19 @@ REVIVE = text("""
 """)
 
 # Takes tasks back from their nodes. `keep`: remember the holder, whose late commit may still be taken. `exclude`: keep
-# the node away from the task and shrink its award; an award that is closed shrinks in any case.
+# the node away from the task and shrink its award; an award that is closed shrinks in any case. `forgive`: the attempt
+# does not count.
 _GIVE_BACK = """
     with lost as materialized (
-        select t.id, t.node_id, t.quota_id from job_task t where {which}
+        select l.*, l.attempt - l.forgiven >= l.attempts_max as is_last from (
+            select t.id, t.node_id, t.quota_id, t.attempt, t.attempts_max,
+                t.forgiven + case when :forgive and t.forgiven < {forgiven_max} then 1 else 0 end as forgiven
+            from job_task t where {which}
+        ) l
     ), back as (
-        update job_task t set state = case when t.attempt >= t.attempts_max then 'failed' else 'pending' end,
-            reason = :reason, lease_expires_at = null, committed_at = null,
-            finished_at = case when t.attempt >= t.attempts_max then cast(:now as timestamptz) end,
+        update job_task t set state = case when l.is_last then 'failed' else 'pending' end, forgiven = l.forgiven,
+            reason = :reason, lease_expires_at = null, committed_at = null, waiting_since = :now,
+            finished_at = case when l.is_last then cast(:now as timestamptz) end,
             node_id = case when :keep then t.node_id end, quota_id = case when :keep then t.quota_id end,
             excluded_nodes = t.excluded_nodes || case when :exclude then array[l.node_id] else '{{}}' end,
             pinned_to = case when :exclude then nullif(t.pinned_to, l.node_id) else t.pinned_to end
@@ -273,11 +281,14 @@ _GIVE_BACK = """
 DUE_LEASES = text("""
     select id, task_ids from job_lease where expires_at < :now order by expires_at limit :limit for update skip locked
 """)
-EXPIRE = text(
-    _GIVE_BACK.format(
-        which="""t.id = any(:ids) and t.state = 'leased' and t.lease_expires_at < :now
-            order by t.id for update skip locked"""
-    )
+
+
+def _give_back(which: str) -> sa.TextClause:
+    return text(_GIVE_BACK.format(which=which, forgiven_max=FORGIVEN_MAX))
+
+
+EXPIRE = _give_back(
+    "t.id = any(:ids) and t.state = 'leased' and t.lease_expires_at < :now order by t.id for update skip locked"
 )
 # Leases that were prolonged, or whose task is being committed at this moment, are looked at again.
 TIDY_LEASES = text("""
@@ -289,19 +300,9 @@ TIDY_LEASES = text("""
     )
     delete from job_lease where id = any(:leases) and id not in (select id from live)
 """)
-FAIL = text(
-    _GIVE_BACK.format(
-        which="t.id = :id and t.state = 'leased' and t.node_id = :node_id and t.attempt = :attempt for update"
-    )
-)
-REJECT = text(
-    _GIVE_BACK.format(which="t.id = any(:ids) and t.state in ('committed', 'accepted') order by t.id for update")
-)
-RELEASE = text(
-    _GIVE_BACK.format(
-        which="t.job_id = :job_id and t.state = 'leased' and t.node_id = :node_id order by t.id for update"
-    )
-)
+FAIL = _give_back("t.id = :id and t.state = 'leased' and t.node_id = :node_id and t.attempt = :attempt for update")
+REJECT = _give_back("t.id = any(:ids) and t.state in ('committed', 'accepted') order by t.id for update")
+RELEASE = _give_back("t.job_id = :job_id and t.state = 'leased' and t.node_id = :node_id order by t.id for update")
 
 STEP_ON = text("""
     with these as (select id from job_task where id = any(:ids) and state = :from_state order by id for update)
@@ -355,6 +356,20 @@ RELEASE_QUOTA = text("""
         update job_task set pinned_to = null where job_id = :job_id and state = 'pending' and pinned_to = :node_id
     )
     select coalesce(sum(n), 0)::int from room
+""")
+# Open awards that a node could use and does not: the node holds nothing at all, took nothing since `before`, and a task
+# that it may take has been waiting since then.
+IDLE_AWARDS = text("""
+    select distinct q.node_id from job_quota q
+    where q.job_id = :job_id and q.open and q.taken < q.awarded
+      and q.created_at < :before and coalesce(q.last_lease_at < :before, true)
+      and exists (
+          select from job_task t where t.job_id = q.job_id and t.ready and t.needs_quota and t.waiting_since < :before
+            and (t.pinned_to is null or t.pinned_to = q.node_id) and not (q.node_id = any(t.excluded_nodes)))
+      and not exists (
+          select from job_lease l join job_task t on t.id = any(l.task_ids)
+          where l.node_id = q.node_id and t.state = 'leased' and t.node_id = q.node_id)
+    order by q.node_id
 """)
 UNBOUGHT = text("""
     select greatest(0,
@@ -417,19 +432,29 @@ def states_of(conn: Connection, task_ids: Collection[str]) -> dict[str, str]:
     return {row.id: row.state for row in conn.execute(STATES, {"ids": list(task_ids)})}
 
 
-def expire(conn: Connection, now: datetime, limit: int, reason: str) -> list[Returned]:
+def give_back(
+    conn: Connection,
+    statement: sa.TextClause,
+    which: dict[str, Any],
+    reason: BreakReason,
+    now: datetime,
+    *,
+    keep: bool = False,
+    exclude: bool = False,
+) -> list[Returned]:
+    values = {"reason": reason, "now": now, "keep": keep, "exclude": exclude, "forgive": reason in FORGIVEN_REASONS}
+    rows = conn.execute(statement, which | values)
+    return [Returned(r.id, r.job_id, r.node_id, r.attempt, TaskState(r.state)) for r in rows]
+
+
+def expire(conn: Connection, now: datetime, limit: int, reason: BreakReason) -> list[Returned]:
     due = conn.execute(DUE_LEASES, {"now": now, "limit": limit}).all()
     if not due:
         return []
     ids = sorted({task_id for row in due for task_id in row.task_ids})
-    values = {"ids": ids, "now": now, "reason": reason, "keep": True, "exclude": False}
-    back = returned(conn.execute(EXPIRE, values))
+    back = give_back(conn, EXPIRE, {"ids": ids}, reason, now, keep=True)
     conn.execute(TIDY_LEASES, {"leases": [row.id for row in due]})
     return back
-
-
-def returned(rows: sa.CursorResult[Any]) -> list[Returned]:
-    return [Returned(r.id, r.job_id, r.node_id, r.attempt, TaskState(r.state)) for r in rows]
 
 
 def step_on(

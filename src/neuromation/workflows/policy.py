@@ -27,6 +27,7 @@ class Policy:
 
     node_silent_s: float = 15.0  # unhealthy: its leases are not renewed
     node_dead_s: float = 45.0  # dead: its tasks are bought again
+    award_idle_s: float = 30.0  # a node that holds nothing and takes nothing of its award for so long loses it
 
     audit_budget_bp: int = 6_000  # audits may cost so much of the work at most; measured use is far lower
     audit_units_min: int = 3

@@ -183,6 +183,7 @@ def buy_missing(world: World, conn: sa.Connection, job: Job, plan: Plan, *, now:
             return plan.remembering(retry_at=(now + timedelta(seconds=RETRY_S)).isoformat())
         return plan
     waits = plan.memory.get("retry_at")
+    plan = _close_idle(world, conn, job, plan, now=now)
     barred = _barred(world, conn, job, plan, now=now)
     for node_id in sorted(barred):
         jobs.close_quota(conn, job.id, node_id)
@@ -192,20 +193,31 @@ def buy_missing(world: World, conn: sa.Connection, job: Job, plan: Plan, *, now:
     return open_auction(world, conn, job, plan, tasks=missing, now=now, barred=barred)
 
 
+def _close_idle(world: World, conn: sa.Connection, job: Job, plan: Plan, *, now: datetime) -> Plan:
+    """Take awards from nodes that are awake and do not work on them; the plan remembers who they were."""
+    idle = jobs.idle_awards(conn, job.id, before=now - timedelta(seconds=world.policy.award_idle_s))
+    for node_id in idle:
+        jobs.close_quota(conn, job.id, node_id)
+        message = "the node won work and did not begin it; its tasks go to others"
+        jobs.emit(conn, job.id, "warning", {"node": node_id, "message": message}, now=now)
+    return plan.remembering(idle=sorted({*plan.memory.get("idle", []), *idle})) if idle else plan
+
+
 def _barred(world: World, conn: sa.Connection, job: Job, plan: Plan, *, now: datetime) -> frozenset[str]:
-    """Nodes kept away from waiting tasks: an award to them would cover tasks that they may not take, for ever.
+    """Nodes kept away from waiting tasks: an award to them would cover tasks that they may not or do not take, for ever.
 
     Where nobody else is left, only those are barred that may take none of the tasks.
     """
-    shut_out = jobs.shut_out(conn, job.id)
-    if not shut_out:
+    shut_out, idle = jobs.shut_out(conn, job.id), set(plan.memory.get("idle", []))
+    if not shut_out and not idle:
         return frozenset()
     assert plan.work is not None
     able = {c.node_id for c in capabilities(world, conn, plan.work, now=now)}
     waiting = sum(
         jobs.task_counts(conn, job.id, kind=k)[TaskState.PENDING] for k in TaskKind if k is not TaskKind.AUDIT
     )
-    return frozenset(shut_out) if able - set(shut_out) else frozenset(i for i, n in shut_out.items() if n >= waiting)
+    everybody = idle | set(shut_out)
+    return frozenset(everybody if able - everybody else (i for i, n in shut_out.items() if n >= waiting))
 
 
 def price_of(plan: Plan, micro_cu: int) -> Ntk:

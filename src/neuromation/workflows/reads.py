@@ -29,7 +29,7 @@ def _viewer(principal: Principal) -> str | None:
 
 
 def job_of(conn: sa.Connection, principal: Principal, job_id: str) -> wire.Job:
-    """A job of the caller's. Raises NoSuchJob, NotYourJob."""
+    """A job of the caller's. Raises NoSuchJob."""
     return job_view(conn, jobs.get_job(conn, job_id, customer=_viewer(principal)))
 
 
@@ -44,7 +44,7 @@ def job_list(conn: sa.Connection, principal: Principal, *, after: str | None, li
 def events_of(
     conn: sa.Connection, principal: Principal, job_id: str, *, after: int
 ) -> tuple[list[wire.JobEvent], bool]:
-    """What happened to a job after an event, and whether nothing more will. Raises NoSuchJob, NotYourJob."""
+    """What happened to a job after an event, and whether nothing more will. Raises NoSuchJob."""
     # The job first: its last event is written with its final state, so a job seen as over has told everything.
     job = jobs.get_job(conn, job_id, customer=_viewer(principal))
     found = jobs.events_after(conn, job_id, after, limit=EVENTS_MAX)

@@ -46,6 +46,7 @@ create table job_quota (
     price bigint not null check (price >= 0),
     open boolean not null default true,
     created_at timestamptz not null,
+    last_lease_at timestamptz,         -- when the node last took something from it
     unique (job_id, node_id, auction_id),
     check (taken between 0 and awarded)
 ) with (fillfactor = 50);  -- room on the page: `taken` changes at every lease and touches no index
@@ -65,6 +66,7 @@ create table job_task (
     reason text not null default '',
     attempt integer not null default 0,  -- also the fencing token: only the newest lease may commit
     attempts_max integer not null,
+    forgiven integer not null default 0,  -- attempts that ended for the node's sake, not the task's: they do not count
     priority smallint not null,
     needs_quota boolean not null,        -- false: any node that is not excluded may take it (audits)
     pinned_to text,                      -- only this node may take it
@@ -77,6 +79,7 @@ create table job_task (
     excluded_nodes text[] not null,
     excluded_owners text[] not null,
     created_at timestamptz not null,
+    waiting_since timestamptz not null,
     leased_at timestamptz,
     committed_at timestamptz,
     finished_at timestamptz,
