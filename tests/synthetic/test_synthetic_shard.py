@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +29,7 @@ from neuromation.synthetic import (
     unit_hash,
 )
 from neuromation.synthetic.formats import png, shard
+from neuromation.synthetic.generator import annotations_text
 
 
 def encode_squares(units: list[Unit]) -> bytes:
@@ -49,7 +52,8 @@ def rewritten(data: bytes, column: str, values: pa.Array, **options: object) -> 
 
 @given(runs_of_units())
 def test_decoding_undoes_encoding(units: list[Unit]) -> None:
-    assert decode_shard(encode_squares(units)) == sorted(units, key=lambda unit: unit.index)
+    stored = [replace(unit, annotations=json.loads(annotations_text(unit))) for unit in units]
+    assert decode_shard(encode_squares(units)) == sorted(stored, key=lambda unit: unit.index)
 
 
 @given(runs_of_units())

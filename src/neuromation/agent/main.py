@@ -165,9 +165,9 @@ class _Node:
         return limit is not None and time.monotonic() - self._busy_at > limit
 
     def _held(self) -> list[str]:
-        """Tasks in the queue or in a slot."""
+        """Tasks in the queue, in a slot, or on their way to the platform."""
         waiting = [t.id for t in list(self._queue.queue) if t is not None]
-        return waiting + [slot.current.id for slot in self._slots if slot.current is not None]
+        return waiting + [task.id for slot in self._slots for task in slot.held()]
 
     def _room(self) -> int:
         return max(0, self._target() - self._queue.qsize())

@@ -39,8 +39,7 @@ def handle(request: Json, inputs: Path, out: Path, progress: Progress) -> Json:
 
 def generate(spec: Json, files: dict[str, Path], out: Path, progress: Progress) -> Json:
     """A shard of units; one leaf a unit."""
-    from neuromation.synthetic.formats.shard import encode_shard
-    from neuromation.synthetic.generator import unit_hash
+    from neuromation.synthetic.formats.shard import pack_shard
 
     generator, params = _generator(spec)
     first, count = spec["first_unit"], spec["units"]
@@ -49,8 +48,9 @@ def generate(spec: Json, files: dict[str, Path], out: Path, progress: Progress) 
         units.append(generator.unit(params, spec["seed"], first + done))
         if done % 16 == 0:
             progress(done / count, "")
-    (out / SHARD_FILE).write_bytes(encode_shard(units, generator=generator, params=params, seed=spec["seed"]))
-    return _committed([unit_hash(unit) for unit in units])
+    packed = pack_shard(units, generator=generator, params=params, seed=spec["seed"])
+    (out / SHARD_FILE).write_bytes(packed.data)
+    return _committed(packed.hashes)
 
 
 def train(spec: Json, files: dict[str, Path], out: Path, progress: Progress) -> Json:

@@ -1,4 +1,4 @@
-"""One slot of a node: takes leased tasks from a queue, runs each in the sandbox, uploads, commits."""
+"""One slot of a node: takes leased tasks from a queue, runs each in the sandbox; its courier uploads and commits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from neuromation.agent.bench import RUNNER
-from neuromation.agent.sandbox import SandboxLimits, Session, TaskFailure
+from neuromation.agent.sandbox import Response, SandboxLimits, Session, TaskFailure
 from neuromation.client import NodeClient
 from neuromation.client import schemas as wire
 from neuromation.kernel.errors import NeuromationError
@@ -22,6 +22,8 @@ Tell = Callable[[str, dict[str, Any]], None]
 
 INPUTS_PREFIX = "neuromation-in-"
 TASK_MAX_S = 3600.0
+UNDELIVERED_MAX = 2  # results that wait for the network in memory; then the slot waits, too
+DELIVERY_END_S = 30.0
 LINGER_S = 20.0  # a runner takes seconds to import torch
 _REASONS = {
     "out-of-memory": "out-of-memory",
@@ -42,6 +44,78 @@ def remove_stale_inputs() -> None:
         pid = folder.name.removeprefix(INPUTS_PREFIX).split("-", 1)[0]
         if pid.isdigit() and not Path("/proc", pid).exists():
             shutil.rmtree(folder, ignore_errors=True)
+
+
+class Courier(threading.Thread):
+    """Uploads and commits what a slot has made, while the slot computes the next task: no processor waits for a network."""
+
+    def __init__(self, client: NodeClient, tell: Tell, dropped: set[str]) -> None:
+        super().__init__(daemon=True, name="courier")
+        self._client = client
+        self._tell = tell
+        self._dropped = dropped
+        self._results: queue.Queue[tuple[wire.TaskLease, Response, float] | None] = queue.Queue(UNDELIVERED_MAX)
+        self._held: dict[str, wire.TaskLease] = {}  # in the order of their delivery
+
+    def take(self, task: wire.TaskLease, response: Response, seconds: float) -> None:
+        """Deliver a result when its turn comes; waits while too many are under way."""
+        self._held[task.id] = task
+        self._results.put((task, response, seconds))
+
+    def held(self) -> list[wire.TaskLease]:
+        """The tasks whose results are not committed yet."""
+        return list(self._held.values())
+
+    def end(self) -> None:
+        """Deliver what is under way, then stop."""
+        self._results.put(None)
+        self.join(timeout=DELIVERY_END_S)
+
+    def run(self) -> None:
+        """Deliver until a None comes out of the queue."""
+        while (result := self._results.get()) is not None:
+            task, response, seconds = result
+            try:
+                if task.id not in self._dropped:
+                    self._deliver(task, response, seconds)
+            finally:
+                self._held.pop(task.id, None)
+
+    def _deliver(self, task: wire.TaskLease, response: Response, seconds: float) -> None:
+        try:
+            outputs = {name: self._client.upload_output(task.id, data) for name, data in response.outputs.items()}
+            refused = self._client.commit([_commit(task, response, outputs)]).refused.get(task.id)
+        except NeuromationError as error:
+            # The platform could not be asked, or no longer wants the task: its lease ends by itself.
+            self._tell("lost", {"task": task.id, "why": error.message})
+            return
+        except (KeyError, TypeError, ValueError) as error:  # what ran in the sandbox may answer anything
+            give_back(self._client, self._tell, task, "task-crashed", f"the result makes no sense: {error}")
+            return
+        said = "refused" if refused else "committed"
+        self._tell(said, {"task": task.id, "kind": task.kind, "why": refused or "", "seconds": seconds})
+
+
+def _commit(task: wire.TaskLease, response: Response, outputs: dict[str, wire.OutputRef]) -> wire.Commit:
+    result = response.result
+    return wire.Commit(
+        task=task.id,
+        attempt=task.attempt,
+        root=result["root"],
+        leaves=result["leaves"],
+        outputs=outputs,
+        metrics={k: float(v) for k, v in result["metrics"].items()},
+        cpu_s=float(result["cpu_s"]),
+    )
+
+
+def give_back(client: NodeClient, tell: Tell, task: wire.TaskLease, reason: Any, message: str) -> None:
+    """Let another node have a task."""
+    tell("failed", {"task": task.id, "kind": task.kind, "why": f"{reason}: {message}"})
+    try:
+        client.fail(wire.TaskFailure(task=task.id, attempt=task.attempt, reason=reason, message=message[:2000]))
+    except NeuromationError as error:
+        tell("lost", {"task": task.id, "why": error.message})
 
 
 class Slot(threading.Thread):
@@ -71,9 +145,11 @@ class Slot(threading.Thread):
         self._job = ""
         self._inputs = Path(tempfile.mkdtemp(prefix=f"{INPUTS_PREFIX}{os.getpid()}-"))
         self.dropped: set[str] = set()  # tasks that the platform took back: not worth starting
+        self._courier = Courier(client, tell, self.dropped)
 
     def run(self) -> None:
         """Work until a None comes out of the queue."""
+        self._courier.start()
         try:
             while (task := self._next()) is not None:
                 if task.id not in self.dropped:
@@ -82,6 +158,7 @@ class Slot(threading.Thread):
                     self.current = None
         finally:
             self._close()
+            self._courier.end()
             shutil.rmtree(self._inputs, ignore_errors=True)
 
     def _next(self) -> wire.TaskLease | None:
@@ -92,6 +169,11 @@ class Slot(threading.Thread):
             self._close()
             return self._tasks.get()
 
+    def held(self) -> list[wire.TaskLease]:
+        """What the slot works on, and what it has made and not yet committed."""
+        current = self.current
+        return self._courier.held() + ([] if current is None else [current])
+
     def cancel(self) -> None:
         """Stop what runs now; the platform no longer wants it."""
         session = self._computing
@@ -101,21 +183,18 @@ class Slot(threading.Thread):
     def _do(self, task: wire.TaskLease) -> None:
         start = time.monotonic()
         try:
-            commit = self._work(task)
-            answer = self._client.commit([commit])
-            refused = answer.refused.get(task.id)
-            self._tell(
-                "refused" if refused else "committed",
-                {"task": task.id, "kind": task.kind, "why": refused or "", "seconds": time.monotonic() - start},
-            )
+            response = self._work(task)
+            worked_s = time.monotonic() - start
+            self._courier.take(task, response, worked_s)
         except TaskFailure as error:
-            self._give_back(task, _REASONS.get(error.reason, "task-crashed"), error.message)
+            give_back(self._client, self._tell, task, _REASONS.get(error.reason, "task-crashed"), error.message)
+            worked_s = time.monotonic() - start
         except NeuromationError as error:
-            # The platform could not be asked, or no longer wants the task: its lease ends by itself.
-            self._tell("lost", {"task": task.id, "why": error.message})
-        self._rest(time.monotonic() - start)
+            self._tell("lost", {"task": task.id, "why": error.message})  # its inputs could not be had
+            worked_s = time.monotonic() - start
+        self._rest(worked_s)
 
-    def _work(self, task: wire.TaskLease) -> wire.Commit:
+    def _work(self, task: wire.TaskLease) -> Response:
         if task.job != self._job:
             self._close()
             self._job = task.job
@@ -126,20 +205,9 @@ class Slot(threading.Thread):
         request = {"kind": task.kind, "spec": task.spec, "inputs": files}
         self._computing = session
         try:
-            response = session.run(request, timeout_s=TASK_MAX_S)
+            return session.run(request, timeout_s=TASK_MAX_S)
         finally:
             self._computing = None
-        outputs = {name: self._client.upload_output(task.id, data) for name, data in response.outputs.items()}
-        result = response.result
-        return wire.Commit(
-            task=task.id,
-            attempt=task.attempt,
-            root=result["root"],
-            leaves=result["leaves"],
-            outputs=outputs,
-            metrics={k: float(v) for k, v in result["metrics"].items()},
-            cpu_s=float(result["cpu_s"]),
-        )
 
     def _fetched(self, task: wire.TaskLease, name: str, info: wire.InputInfo) -> str:
         """The file of an input in this job's folder, named by its hash; downloaded once."""
@@ -159,15 +227,6 @@ class Slot(threading.Thread):
             session.close()
         for file in self._inputs.glob("*"):
             file.unlink(missing_ok=True)
-
-    def _give_back(self, task: wire.TaskLease, reason: Any, message: str) -> None:
-        self._tell("failed", {"task": task.id, "kind": task.kind, "why": f"{reason}: {message}"})
-        try:
-            self._client.fail(
-                wire.TaskFailure(task=task.id, attempt=task.attempt, reason=reason, message=message[:2000])
-            )
-        except NeuromationError as error:
-            self._tell("lost", {"task": task.id, "why": error.message})
 
     def _rest(self, worked_s: float) -> None:
         """Honour the owner's limit on processor share: rest in proportion to the work."""

@@ -20,9 +20,9 @@ from neuromation.kernel.hashing import canonical_json
 from neuromation.synthetic.errors import BadParameters, BadUnit, UnknownGenerator
 
 ENTRY_POINTS = "neuromation.generators"
-HASH_DECIMALS = 6  # decimals of a float annotation that count for the hash
+DECIMALS = 6  # of a float annotation: more are neither hashed nor stored
 PIXELS_MAX = 16 * 2**20  # of one image
-_HASH_HEAD = b"neuromation unit 1\n"
+_HASH_HEAD = "neuromation unit 2"
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,29 +68,31 @@ class Unit:
 def unit_hash(unit: Unit) -> str:
     """The sha256 of a unit's content, 64 hex digits: equal pixels, label and annotations give equal hashes.
 
-    Floats in annotations count to 6 decimals, so that two machines that differ in the last bit agree. Raises BadUnit
-    when the annotations are no JSON.
+    Raises BadUnit when the annotations are no JSON.
     """
-    head = {
-        "dtype": "uint8",
-        "shape": list(unit.image.shape),
-        "label": unit.label,
-        "annotations": _rounded(unit.annotations),
-    }
+    return content_hash(unit.image, unit.label, annotations_text(unit))
+
+
+def annotations_text(unit: Unit) -> bytes:
+    """A unit's annotations as they are stored and hashed: canonical JSON, floats to 6 decimals. Raises BadUnit.
+
+    Two machines that differ in the last bit of a float so agree.
+    """
     try:
-        text = canonical_json(head)
+        return canonical_json(_rounded(unit.annotations))
     except (TypeError, ValueError) as error:
         raise BadUnit(f"the annotations of unit {unit.index} are no JSON: {error}") from error
-    digest = hashlib.sha256(_HASH_HEAD)
-    digest.update(len(text).to_bytes(8, "big"))
-    digest.update(text)
-    digest.update(unit.image.tobytes())
-    return digest.hexdigest()
+
+
+def content_hash(image: NDArray[np.uint8], label: int | None, annotations: bytes) -> str:
+    """The hash of a unit from its parts, `annotations` as `annotations_text` spells them."""
+    head = f"{_HASH_HEAD} uint8 {image.shape} {label} {len(annotations)}\n".encode()
+    return hashlib.sha256(head + annotations + image.tobytes()).hexdigest()
 
 
 def _rounded(value: Any) -> Any:
     if isinstance(value, float):
-        return round(value, HASH_DECIMALS) + 0.0  # adding zero turns -0.0 into 0.0
+        return round(value, DECIMALS) + 0.0  # adding zero turns -0.0 into 0.0
     if isinstance(value, dict):
         return {key: _rounded(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -88,14 +88,13 @@ class DatasetWork:
         """The shard must hold the very units that were asked for, and hash to what was committed."""
         data = committed_output(world, task, SHARD_FILE)
         try:
-            shard = shards.read_shard(data)
+            shard = shards.check_shard(data)
         except Invalid as error:
             raise Rejected(BreakReason.WRONG_RESULT, f"the shard cannot be read: {error.message}") from error
         spec = task.spec
         asked = {k: spec[k] for k in ("generator", "version", "params", "seed")}
         made = {k: getattr(shard.recipe, k) for k in asked}
-        first, count = shard.units[0].index, len(shard.units)
-        if made != asked or (first, count) != (spec["first_unit"], spec["units"]):
+        if made != asked or (shard.first_unit, len(shard.hashes)) != (spec["first_unit"], spec["units"]):
             raise Rejected(BreakReason.WRONG_RESULT, "the shard holds other units than were asked for")
         assert task.commit is not None
         if shard.hashes != task.commit["leaves"]:

@@ -9,14 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel
+from pydantic_core import from_json
 
 from neuromation.kernel.hashing import canonical_json, merkle_root, sha256_hex
 from neuromation.synthetic.errors import BadShard, BadUnit, ShardTooLarge
 from neuromation.synthetic.formats.png import decode_pngs, encode_png
-from neuromation.synthetic.generator import Generator, Unit, unit_hash
+from neuromation.synthetic.generator import Generator, Unit, annotations_text, content_hash
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,13 +33,6 @@ CLASSES_MAX = 10_000
 _ROW_GROUPS_MAX = 64
 _BATCH = 1_000
 _META, _HF = b"neuromation", b"huggingface"
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_no_constant)  # plain JSON: no NaN, no Infinity
 
 
 @dataclass(frozen=True)
@@ -81,6 +77,24 @@ class ShardFacts:
         return merkle_root(self.hashes)
 
 
+@dataclass(frozen=True)
+class CheckedShard:
+    """What a platform asks of a stranger's shard, every byte of it checked, without making units of it."""
+
+    recipe: Recipe
+    first_unit: int
+    labels: list[int | None]
+    hashes: list[str]
+
+
+@dataclass(frozen=True)
+class PackedShard:
+    """A shard's file, and the hashes of its units in order."""
+
+    data: bytes
+    hashes: list[str]
+
+
 def recipe_of(generator: Generator, params: BaseModel, seed: int) -> Recipe:
     """The recipe that shards of this generator carry."""
     return Recipe(
@@ -96,8 +110,14 @@ def recipe_of(generator: Generator, params: BaseModel, seed: int) -> Recipe:
 def encode_shard(units: Sequence[Unit], *, generator: Generator, params: BaseModel, seed: int) -> bytes:
     """A shard of `units`, which may come in any order and must have consecutive indices.
 
-    Raises BadUnit when a unit cannot be stored and BadShard when there are none, too many, or gaps between them.
+    Floats in annotations are stored to 6 decimals, as they are hashed. Raises BadUnit when a unit cannot be stored and
+    BadShard when there are none, too many, or gaps between them.
     """
+    return pack_shard(units, generator=generator, params=params, seed=seed).data
+
+
+def pack_shard(units: Sequence[Unit], *, generator: Generator, params: BaseModel, seed: int) -> PackedShard:
+    """The same, with the hashes that were computed on the way."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -106,15 +126,15 @@ def encode_shard(units: Sequence[Unit], *, generator: Generator, params: BaseMod
     _check_run([unit.index for unit in ordered])
     _check_labels([unit.label for unit in ordered], len(recipe.classes))
     pngs = [encode_png(unit.image, value_max=recipe.value_max) for unit in ordered]
-    hashes = [unit_hash(unit) for unit in ordered]
-    texts = [canonical_json(unit.annotations).decode() for unit in ordered]
+    texts = [annotations_text(unit) for unit in ordered]
+    hashes = [content_hash(unit.image, unit.label, text) for unit, text in zip(ordered, texts, strict=True)]
     if max(map(len, texts)) > ANNOTATION_BYTES_MAX:
         raise BadUnit(f"the annotations of a unit take at most {ANNOTATION_BYTES_MAX:,} bytes")
     columns = [
         pa.array([unit.index for unit in ordered], pa.int64()),
         pa.StructArray.from_arrays([pa.array(pngs, pa.binary()), pa.nulls(len(pngs), pa.string())], ["bytes", "path"]),
         pa.array([unit.label for unit in ordered], pa.int64()),
-        pa.array(texts, pa.string()),
+        pa.array([text.decode() for text in texts], pa.string()),
         pa.array(hashes, pa.string()),
     ]
     table = pa.Table.from_arrays(columns, schema=_schema().with_metadata(_metadata(recipe)))
@@ -127,7 +147,7 @@ def encode_shard(units: Sequence[Unit], *, generator: Generator, params: BaseMod
         raise ShardTooLarge(
             f"this shard takes {len(data):,} bytes; put fewer units into one, at most {BYTES_MAX:,} bytes"
         )
-    return data
+    return PackedShard(data, hashes)
 
 
 def decode_shard(data: bytes) -> list[Unit]:
@@ -137,17 +157,14 @@ def decode_shard(data: bytes) -> list[Unit]:
 
 def shard_hashes(data: bytes) -> list[str]:
     """The hash of every unit of a shard, in order, computed from the content. Raises BadShard."""
-    return read_shard(data).hashes
+    return check_shard(data).hashes
 
 
 def facts_of(data: bytes, *, file: str) -> ShardFacts:
     """What a data set needs to know of a shard, computed from its content. Raises BadShard."""
-    shard = read_shard(data)
-    counts = [0] * len(shard.recipe.classes)
-    for unit in shard.units:
-        if unit.label is not None:
-            counts[unit.label] += 1
-    return ShardFacts(file, sha256_hex(data), len(data), shard.units[0].index, tuple(shard.hashes), tuple(counts))
+    shard = check_shard(data)
+    counts = _class_counts(shard.labels, len(shard.recipe.classes))
+    return ShardFacts(file, sha256_hex(data), len(data), shard.first_unit, tuple(shard.hashes), counts)
 
 
 def facts_of_checked(data: bytes, *, file: str, first_unit: int, hashes: Sequence[str]) -> ShardFacts:
@@ -160,11 +177,16 @@ def facts_of_checked(data: bytes, *, file: str, first_unit: int, hashes: Sequenc
         classes = _recipe((pq.read_schema(pa.BufferReader(data)).metadata or {})[_META]).classes
     except (pa.ArrowException, KeyError, OSError) as error:
         raise BadShard("this shard cannot be read any more") from error
-    counts = [0] * len(classes)
+    counts = _class_counts(labels, len(classes))
+    return ShardFacts(file, sha256_hex(data), len(data), first_unit, tuple(hashes), counts)
+
+
+def _class_counts(labels: Sequence[int | None], classes: int) -> tuple[int, ...]:
+    counts = [0] * classes
     for label in labels:
         if label is not None:
             counts[label] += 1
-    return ShardFacts(file, sha256_hex(data), len(data), first_unit, tuple(hashes), tuple(counts))
+    return tuple(counts)
 
 
 def read_shard(data: bytes) -> Shard:
@@ -172,6 +194,22 @@ def read_shard(data: bytes) -> Shard:
 
     Raises BadShard when the file is cut, damaged or none of ours, ShardTooLarge when it is over a limit.
     """
+    checked, images, annotations = _read(data)
+    try:
+        rows = zip(images, checked.labels, annotations, strict=True)
+        units = [Unit(checked.first_unit + place, *row) for place, row in enumerate(rows)]
+    except BadUnit as error:
+        raise BadShard(f"a unit of this shard is wrong: {error}") from error
+    return Shard(units, checked.hashes, checked.recipe)
+
+
+def check_shard(data: bytes) -> CheckedShard:
+    """Check a shard as `read_shard` does. Raises BadShard, ShardTooLarge."""
+    return _read(data)[0]
+
+
+def _read(data: bytes) -> tuple[CheckedShard, list[NDArray[np.uint8]], list[dict[str, Any]]]:
+    """A shard's facts, its images and its annotations, once all of it was checked."""
     if len(data) > BYTES_MAX:
         raise ShardTooLarge(f"a shard is at most {BYTES_MAX:,} bytes, not {len(data):,}")
     table, recipe = _open(data)
@@ -183,15 +221,13 @@ def read_shard(data: bytes) -> Shard:
     if None in pngs or None in texts:
         raise BadShard("a unit of this shard has no image or no annotations")
     images = decode_pngs(pngs, value_max=recipe.value_max, bytes_max=PIXEL_BYTES_MAX)
-    try:
-        rows = zip(indices, images, labels, texts, strict=True)
-        units = [Unit(index, image, label, _annotations(text)) for index, image, label, text in rows]
-        hashes = [unit_hash(unit) for unit in units]
-    except (BadUnit, RecursionError) as error:
-        raise BadShard(f"a unit of this shard is wrong: {error}") from error
+    annotations = [_annotations(text) for text in texts]
+    hashes = [
+        content_hash(image, label, text.encode()) for image, label, text in zip(images, labels, texts, strict=True)
+    ]
     if hashes != table["unit_hash"].to_pylist():
         raise BadShard("a unit of this shard is not the one that its hash names")
-    return Shard(units, hashes, recipe)
+    return CheckedShard(recipe, indices[0], labels, hashes), images, annotations
 
 
 def _schema() -> pa.Schema:
@@ -262,7 +298,7 @@ def _check_form(file: Any) -> None:
 
 def _recipe(text: bytes) -> Recipe:
     try:
-        claim = _DECODER.decode(text.decode())
+        claim = from_json(text, allow_inf_nan=False)
         found = claim.pop("format")
         recipe = Recipe(**{**claim, "classes": tuple(claim["classes"])})
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -296,7 +332,7 @@ def _annotations(text: str) -> dict[str, Any]:
     if len(text) > ANNOTATION_BYTES_MAX:
         raise ShardTooLarge(f"the annotations of a unit take at most {ANNOTATION_BYTES_MAX:,} bytes")
     try:
-        value = _DECODER.decode(text)
+        value = from_json(text, allow_inf_nan=False)
     except ValueError as error:
         raise BadShard("the annotations of a unit are no JSON") from error
     if not isinstance(value, dict):
