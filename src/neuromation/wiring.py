@@ -79,9 +79,13 @@ def embedded_database(data_dir: Path) -> str:
 
 
 def connect(url: str) -> sa.Engine:
-    """An engine for a PostgreSQL URL; read committed, so that row locks decide."""
+    """An engine for a PostgreSQL URL; read committed, so that row locks decide.
+
+    Connections are not tried out before each use, which costs a round trip: the first error throws all of them away,
+    its request is answered with 503, and what asks again (client, node, worker) gets new ones.
+    """
     address = sa.make_url(url).set(drivername="postgresql+psycopg")
-    return sa.create_engine(address, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_pre_ping=True)
+    return sa.create_engine(address, pool_size=POOL_SIZE, max_overflow=POOL_SIZE)
 
 
 def migrate(engine: sa.Engine) -> None:

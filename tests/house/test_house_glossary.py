@@ -30,7 +30,6 @@ GLOSSARY = documents()["docs/glossary.md"]
             str(v)
             for kind in (JobKind, JobState, TaskKind, TaskState, NodeState, Verdict)
             for v in (m.value for m in kind)
-            if v != Verdict.WAIT.value  # never told
         ],
         [*get_args(wire.Role), *get_args(wire.WorkKind), *get_args(Mechanism), *get_args(AuctionStatus)],
         list(wire.TaskCounts.model_fields),

@@ -189,6 +189,7 @@ class Node:
     def _poll(self, rng: random.Random, *, faults: bool) -> None:
         room = 0 if self.lazy else max(0, 3 - len(self.held))
         body = wire.Poll(running=list(self.held), free_slots=room, tasks_max=2, wait_s=0)
+        node_work.beat(self.sim.world, self.id)
         answer = node_work.poll(self.sim.world, self.id, body)
         if faults and rng.random() < 0.05:
             return  # the answer was lost on the way

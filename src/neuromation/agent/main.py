@@ -27,7 +27,7 @@ from neuromation.kernel.money import ZERO, Ntk
 Tell = Callable[[str, dict[str, Any]], None]
 
 POLL_WAIT_S = 5.0
-BEAT_S = 2.0  # between heartbeats while all slots are busy
+BEAT_S = 2.0  # between polls while the node has all that it can hold, and how long one waits while it works
 UNREACHABLE_WAIT_S = 1.0
 PREFETCH_S = 2.0  # hold so many seconds of work in the queue, so that no slot waits for the network
 PREFETCH_MAX = 16
@@ -183,8 +183,10 @@ class _Node:
 
     def _turn(self, stop: threading.Event) -> bool:
         """One exchange with the platform; False when the node may not go on."""
+        self._wait_until_low(stop)
         held, room = self._held(), self._room()
-        wait_s = POLL_WAIT_S if room and not held else 0.0
+        # A node that has tasks and room for more waits a shorter time, so that its results do not delay its prolonging.
+        wait_s = (BEAT_S if held else POLL_WAIT_S) if room else 0.0
         poll = wire.Poll(running=held[:256], free_slots=min(room, 256), tasks_max=min(room, 32), wait_s=wait_s)
         try:
             answer = self._client.poll(poll)
@@ -206,18 +208,14 @@ class _Node:
         self._take(answer.leases)
         if not self._held():
             self._idle.resume()
-        elif not answer.leases and not answer.auctions:
-            self._wait_for_room(stop)
         return True
 
-    def _wait_for_room(self, stop: threading.Event) -> None:
-        """Until a slot runs dry or the next heartbeat is due."""
+    def _wait_until_low(self, stop: threading.Event) -> None:
+        """Until half of the tasks held ready are begun, or the next sign of life is due."""
         until = time.monotonic() + BEAT_S
-        while time.monotonic() < until and not stop.is_set():
-            if self._room() and self._queue.empty():
-                stop.wait(0.1)
+        while self._queue.qsize() > self._target() // 2 and time.monotonic() < until:
+            if stop.wait(0.05):
                 return
-            stop.wait(0.05)
 
     def _take(self, leases: list[wire.TaskLease]) -> None:
         if leases:

@@ -32,7 +32,7 @@ def caller(
     """Who calls. Raises Unauthenticated."""
     if credentials is None:
         raise Unauthenticated("this needs a token; log in, then send it as 'Authorization: Bearer TOKEN'")
-    with world.transaction() as conn:
+    with world.look() as conn:
         return accounts.authenticate(conn, credentials.credentials, secret=world.secret, now=world.now())
 
 

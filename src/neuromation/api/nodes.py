@@ -18,6 +18,8 @@ from neuromation.workflows import node_work, reads
 
 router = APIRouter(prefix=V1, tags=["nodes"])
 
+BEAT_S = 2.0  # how often a waiting poll counts as a sign of life
+
 Id = Annotated[str, Path(max_length=60)]
 
 
@@ -72,9 +74,12 @@ def report_benchmark(body: wire.Benchmark, principal: Node, world: TheWorld) -> 
 async def poll(body: wire.Poll, request: Request, principal: Node, world: TheWorld) -> wire.PollAnswer:
     """A heartbeat that brings back auctions to bid in and tasks to do; waits up to `wait_s` for some."""
     bell: Doorbell = request.app.state.bell
-    deadline = time.monotonic() + body.wait_s
+    deadline, beat_at = time.monotonic() + body.wait_s, 0.0
     while True:
         ring = bell.next_ring()
+        if time.monotonic() - beat_at >= BEAT_S:
+            beat_at = time.monotonic()
+            await run_in_threadpool(node_work.beat, world, principal.subject)
         answer = await run_in_threadpool(node_work.poll, world, principal.subject, body)
         left_s = deadline - time.monotonic()
         if answer.auctions or answer.leases or answer.cancelled or left_s <= 0:

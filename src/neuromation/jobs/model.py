@@ -36,6 +36,8 @@ EVENT_BYTES_MAX = 64 * 1024
 EVENTS_PAGE_MAX = 500
 BACKOFF_S_MAX = 60
 
+WAKE_GAP_S = 0.15  # news that come thick and fast are worked off together
+
 DOORBELL = "doorbell"  # the NOTIFY channel
 
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -234,6 +236,11 @@ class Task:
     committed_at: datetime | None
     finished_at: datetime | None
     commit: Json | None = None
+
+
+def audit_group(task_id: str, attempt: int) -> str:
+    """The group of the audits of one attempt of a task."""
+    return f"{task_id}/{attempt}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,9 +222,9 @@ def claim_due_job(conn: Connection, *, now: datetime) -> Job | None:
     return None if row is None else store.job_of(row)
 
 
-def schedule(conn: Connection, job_id: str, at: datetime | None) -> None:
+def schedule(conn: Connection, job_id: str, at: datetime | None, *, now: datetime) -> None:
     """A step is done: count it, forget earlier failures, take the next one `at` (None: when somebody schedules it)."""
-    conn.execute(store.SCHEDULE, {"id": job_id, "at": at})
+    conn.execute(store.SCHEDULE, {"id": job_id, "at": at, "now": now})
 
 
 def postpone(conn: Connection, job_id: str, *, now: datetime) -> int:
@@ -235,7 +235,10 @@ def postpone(conn: Connection, job_id: str, *, now: datetime) -> int:
 
 
 def wake(conn: Connection, job_ids: Collection[str], *, now: datetime) -> None:
-    """Make sleeping jobs due now: there is news for them. A job that is being driven at this moment is left alone."""
+    """Make sleeping jobs due, WAKE_GAP_S after their last step: there is news for them.
+
+    A job that is being driven at this moment is left alone.
+    """
     conn.execute(store.WAKE, {"ids": sorted(set(job_ids)), "now": now})
 
 
@@ -416,6 +419,12 @@ def _status(row: Any) -> CommitStatus:
     return CommitStatus.CONFLICT if row.is_mine else CommitStatus.STALE
 
 
+def leases_of(conn: Connection, node_id: str, task_ids: Collection[str]) -> list[tuple[str, TaskKind, int, datetime]]:
+    """Of tasks that a node holds or has done: id, kind, micro-CU, and since when it had them."""
+    rows = conn.execute(store.TIMES, {"ids": list(task_ids), "node_id": node_id})
+    return [(row.id, TaskKind(row.kind), row.cu, row.leased_at) for row in rows]
+
+
 def commit_result(conn: Connection, node_id: str, commit: Commit, *, now: datetime) -> CommitOutcome:
     """Take one commit, or say why not. Raises StaleLease, CommitConflict, NoSuchTask."""
     outcome = commit_results(conn, node_id, [commit], now=now)[0]
@@ -523,7 +532,7 @@ def tasks_of(
     *,
     kind: TaskKind | None = None,
     round: int | None = None,
-    group: str | None = None,
+    groups: Collection[str] | None = None,
     node_id: str | None = None,
     states: Collection[TaskState] | None = None,
     after: Task | None = None,
@@ -531,18 +540,30 @@ def tasks_of(
 ) -> list[Task]:
     """Tasks of a job with their commits, by round, kind and seq; `after` is the last task of the page before."""
     check_count("tasks a page", limit, PAGE_MAX)
-    values = {"job_id": job_id, "kind": kind, "round": round, "group": group, "node_id": node_id, "limit": limit}
+    values: Json = {"job_id": job_id, "kind": kind, "round": round, "node_id": node_id, "limit": limit}
+    values |= {"groups": None if groups is None else list(groups)}
     at = (after.round, after.kind, after.seq) if after else (None, None, None)
     page = dict(zip(("after_round", "after_kind", "after_seq"), at, strict=True))
     rows = conn.execute(store.TASKS, values | page | {"states": None if states is None else list(states)})
     return [store.task_of(row) for row in rows]
 
 
+def reviewable(conn: Connection, job_id: str, *, limit: int) -> list[Task]:
+    """Committed tasks of a job that no open audit of their attempt (see `audit_group`) holds up, with their commits."""
+    check_count("tasks a page", limit, PAGE_MAX)
+    return [store.task_of(row) for row in conn.execute(store.REVIEWABLE, {"job_id": job_id, "limit": limit})]
+
+
 def task_counts(
-    conn: Connection, job_id: str, *, kind: TaskKind | None = None, round: int | None = None
+    conn: Connection,
+    job_id: str,
+    *,
+    kind: TaskKind | None = None,
+    but: TaskKind | None = None,
+    round: int | None = None,
 ) -> dict[TaskState, int]:
-    """How many tasks of the job are in each state; every state is a key."""
-    rows = conn.execute(store.COUNTS, {"job_id": job_id, "kind": kind, "round": round})
+    """How many tasks of the job are in each state, of one kind or of all `but` one; every state is a key."""
+    rows = conn.execute(store.COUNTS, {"job_id": job_id, "kind": kind, "but": but, "round": round})
     return dict.fromkeys(TaskState, 0) | {TaskState(row.state): int(row.n) for row in rows}
 
 
@@ -572,9 +593,8 @@ def event_count(conn: Connection, job_id: str, type: str, *, field: str, values:
 
 
 def ring(conn: Connection) -> None:
-    """Ring the doorbell: an empty NOTIFY that tells every API process to look for new events.
+    """Ring the doorbell: an empty NOTIFY that tells every API process to look for news. For the worker's loop alone.
 
-    Called by ONE dispatcher in the worker and at most 20 times a second: a NOTIFY takes a lock on the whole database
-    when its transaction commits, so it must never ride on the transactions of the hot path.
+    A NOTIFY locks the whole database when its transaction commits, so it never rides on a transaction of the hot path.
     """
     conn.execute(store.RING, {"channel": DOORBELL})

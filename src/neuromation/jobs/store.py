@@ -18,6 +18,7 @@ from sqlalchemy import Connection, text
 from neuromation.jobs.model import (
     FORGIVEN_MAX,
     FORGIVEN_REASONS,
+    WAKE_GAP_S,
     BreakReason,
     CommitOutcome,
     CommitStatus,
@@ -78,17 +79,19 @@ MOVE_JOB = text(f"""
 SET_RESULT = text("update job set result = cast(:result as jsonb) where id = :id")
 SET_PROGRESS = text("update job set progress = cast(:progress as jsonb) where id = :id")
 SET_PLAN = text("update job set plan = cast(:plan as jsonb) where id = :id")
-SCHEDULE = text(
-    "update job set next_step_at = :at, step = step + 1, failures = 0 where id = :id and finished_at is null"
-)
+SCHEDULE = text("""
+    update job set next_step_at = :at, stepped_at = :now, step = step + 1, failures = 0
+    where id = :id and finished_at is null
+""")
 POSTPONE = text("""
     update job set failures = failures + 1, next_step_at = cast(:now as timestamptz) + interval '1 s' * :wait_s
     where id = :id and finished_at is null
 """)
 # A job that a driver holds at this moment is passed over: it is awake.
-WAKE = text("""
-    update job set next_step_at = :now where id in (
-        select id from job where id = any(:ids) and next_step_at > :now for update skip locked)
+WAKE = text(f"""
+    update job set next_step_at = least(
+        next_step_at, greatest(cast(:now as timestamptz), stepped_at + interval '1 s' * {WAKE_GAP_S}))
+    where id in (select id from job where id = any(:ids) and next_step_at > :now for update skip locked)
 """)
 
 
@@ -155,10 +158,19 @@ TASK = text(f"select {_TASK}, c.body as commit from {_WHOLE} where t.id = :id")
 TASKS = text(f"""
     select {_TASK}, c.body as commit from {_WHOLE}
     where t.job_id = :job_id and (cast(:kind as text) is null or t.kind = :kind)
-      and (cast(:round as int) is null or t.round = :round) and (cast(:group as text) is null or t.group_key = :group)
+      and (cast(:round as int) is null or t.round = :round)
+      and (cast(:groups as text[]) is null or t.group_key = any(:groups))
       and (cast(:node_id as text) is null or t.node_id = :node_id)
       and (cast(:states as text[]) is null or t.state = any(:states))
       and (cast(:after_round as int) is null or (t.round, t.kind, t.seq) > (:after_round, :after_kind, :after_seq))
+    order by t.round, t.kind, t.seq limit :limit
+""")
+REVIEWABLE = text(f"""
+    select {_TASK}, c.body as commit from {_WHOLE}
+    where t.job_id = :job_id and t.state = 'committed' and t.kind <> 'audit' and not exists (
+        select from job_task a
+        where a.job_id = t.job_id and a.kind = 'audit' and a.round = t.round
+            and a.group_key = t.id || '/' || t.attempt and a.state in ('pending', 'leased'))
     order by t.round, t.kind, t.seq limit :limit
 """)
 HELD = text(f"""
@@ -170,7 +182,7 @@ HELD = text(f"""
 COUNTS = text("""
     select state, count(*) as n from job_task
     where job_id = :job_id and (cast(:kind as text) is null or kind = :kind)
-      and (cast(:round as int) is null or round = :round)
+      and (cast(:but as text) is null or kind <> :but) and (cast(:round as int) is null or round = :round)
     group by state
 """)
 
@@ -304,6 +316,10 @@ FAIL = _give_back("t.id = :id and t.state = 'leased' and t.node_id = :node_id an
 REJECT = _give_back("t.id = any(:ids) and t.state in ('committed', 'accepted') order by t.id for update")
 RELEASE = _give_back("t.job_id = :job_id and t.state = 'leased' and t.node_id = :node_id order by t.id for update")
 
+TIMES = text("""
+    select id, kind, cu, leased_at from job_task where id = any(:ids) and node_id = :node_id and leased_at is not null
+    order by id
+""")
 STEP_ON = text("""
     with these as (select id from job_task where id = any(:ids) and state = :from_state order by id for update)
     update job_task t set state = :to_state, reason = '', finished_at = :now from these where t.id = these.id

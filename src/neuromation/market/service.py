@@ -91,6 +91,11 @@ def auctions_of(conn: sa.Connection, job_id: str) -> list[Auction]:
     return store.of_job(conn, job_id, OF_JOB_MAX)
 
 
+def open_kinds(conn: sa.Connection, now: datetime) -> list[Kind]:
+    """The kinds of work that are being auctioned now: the cheap question to ask first."""
+    return store.open_kinds(conn, now)
+
+
 def open_auctions_for(conn: sa.Connection, capability: Capability, now: datetime) -> list[Auction]:
     """Auctions that this machine could serve and has not bid in, of the OPEN_MAX next to close, in that order."""
     found = store.open_without_bid_of(conn, capability.node_id, capability.kind, now, OPEN_MAX)

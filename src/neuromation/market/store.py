@@ -35,6 +35,9 @@ _UNBID = sa.text(
     " (select from market_bid b where b.auction_id = a.id and b.node_id = :node_id)"
     " order by closes_at, id limit :limit"
 )
+_OPEN_KINDS = sa.text(
+    "select distinct kind from market_auction where status = 'open' and closes_at > :now order by kind"
+)
 _FINISH = sa.text(
     "update market_auction set status = :status, closed_at = :now, result = :result, price_per_cu = :price,"
     " nodes = :nodes where id = :id"
@@ -107,6 +110,11 @@ def of_job(conn: sa.Connection, job_id: str, limit: int) -> list[Auction]:
 def due(conn: sa.Connection, now: datetime, limit: int) -> list[Auction]:
     """Open auctions whose time is over, held until the transaction ends; those that another one holds are skipped."""
     return [_auction(conn, row) for row in conn.execute(_DUE, {"now": now, "limit": limit}).all()]
+
+
+def open_kinds(conn: sa.Connection, now: datetime) -> list[Kind]:
+    """The kinds of work for which some auction takes bids."""
+    return list(conn.execute(_OPEN_KINDS, {"now": now}).scalars())
 
 
 def open_without_bid_of(conn: sa.Connection, node_id: str, kind: Kind, now: datetime, limit: int) -> list[Auction]:

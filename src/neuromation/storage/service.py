@@ -55,6 +55,12 @@ def may_read(conn: Connection, sha256: str, *, owner: str) -> bool:
     return store.may_read(conn, model.checked_sha256(sha256), owner=model.checked_owner(owner))
 
 
+def readable_sizes(conn: Connection, hashes: Collection[str], *, owner: str) -> dict[str, int]:
+    """Those of the blobs that `owner` may read, with their sizes in bytes."""
+    wanted = sorted({model.checked_sha256(sha256) for sha256 in hashes})
+    return store.readable_sizes(conn, wanted, owner=model.checked_owner(owner))
+
+
 def unreadable(conn: Connection, hashes: Collection[str], *, owner: str) -> set[str]:
     """Those of the blobs that `owner` may not read: what must be uploaded before it is used.
 

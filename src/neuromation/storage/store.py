@@ -23,6 +23,10 @@ GRANT = text("""
 REVOKE = text("delete from storage_grant where sha256 = :sha256 and owner = :owner")
 MAY_READ = text("select 1 from storage_grant where sha256 = :sha256 and owner = :owner")
 READABLE = text("select sha256 from storage_grant where owner = :owner and sha256 = any(:hashes)")
+READABLE_SIZES = text("""
+    select b.sha256, b.size from storage_grant g join storage_blob b on b.sha256 = g.sha256
+    where g.owner = :owner and g.sha256 = any(:hashes)
+""")
 # Waits for a collector that is about to forget one of them.
 KNOWN = text("select sha256 from storage_blob where sha256 = any(:hashes) order by sha256 for key share")
 BLOB = text("select sha256, size, media_type, created from storage_blob where sha256 = :sha256")
@@ -58,6 +62,11 @@ def may_read(conn: Connection, sha256: str, *, owner: str) -> bool:
 
 def readable(conn: Connection, hashes: Sequence[str], *, owner: str) -> set[str]:
     return set(conn.execute(READABLE, {"hashes": list(hashes), "owner": owner}).scalars())
+
+
+def readable_sizes(conn: Connection, hashes: Sequence[str], *, owner: str) -> dict[str, int]:
+    rows = conn.execute(READABLE_SIZES, {"hashes": list(hashes), "owner": owner})
+    return {row.sha256: row.size for row in rows}
 
 
 def known(conn: Connection, hashes: Sequence[str]) -> set[str]:

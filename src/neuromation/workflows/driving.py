@@ -24,7 +24,7 @@ from neuromation.workflows.world import World
 log = structlog.get_logger()
 
 LOOK_S = 1.0  # how often a running job is looked at when nobody wakes it
-BUSY_S = 0.05
+BUSY_S = 0.15  # after a step that moved something: what came in meanwhile could not wake the job
 FAILURES_MAX = 8  # of one step in a row; then the job ends, what was done is paid, the rest flows back
 UNFINISHED = (TaskState.PENDING, TaskState.LEASED, TaskState.COMMITTED)
 
@@ -73,7 +73,7 @@ def step(world: World, conn: sa.Connection, job: Job, *, now: datetime) -> None:
         lacking = plan.memory.get("stop") or any(counts[s] for s in (*UNFINISHED, TaskState.FAILED))
         to_state = JobState.RUNNING if lacking else JobState.DELIVERING
         jobs.advance(conn, job.id, [JobState.VERIFYING], to_state, now=now)
-        jobs.schedule(conn, job.id, now)
+        jobs.schedule(conn, job.id, now, now=now)
     elif job.state is JobState.DELIVERING:
         result = work.deliver(world, conn, job, plan)
         settlement.settle(world, conn, job, plan, to_state=JobState.SETTLED, result=result, reason="", now=now)
@@ -82,16 +82,16 @@ def step(world: World, conn: sa.Connection, job: Job, *, now: datetime) -> None:
 def _begin(world: World, conn: sa.Connection, job: Job, plan: Plan, *, now: datetime) -> None:
     if plan.work is None:
         jobs.advance(conn, job.id, [JobState.FUNDED], JobState.RUNNING, now=now)
-        jobs.schedule(conn, job.id, now)
+        jobs.schedule(conn, job.id, now, now=now)
         return
     plan = open_auction(world, conn, job, plan, tasks=plan.tasks, now=now)
-    _keep(conn, job, plan, now + timedelta(seconds=BUSY_S))
+    _keep(conn, job, plan, BUSY_S, now=now)
     jobs.advance(conn, job.id, [JobState.FUNDED], JobState.BIDDING, now=now)
 
 
 def _bidding(world: World, conn: sa.Connection, job: Job, plan: Plan, work: Work, *, now: datetime) -> None:
     if not is_due(world, conn, market.auction_of(conn, plan.memory["auction"]), now=now):
-        jobs.schedule(conn, job.id, now + timedelta(seconds=0.2))
+        jobs.schedule(conn, job.id, now + timedelta(seconds=0.2), now=now)
         return
     plan, result = close_auction(world, conn, job, plan, now=now)
     if isinstance(result, Infeasible):
@@ -102,7 +102,7 @@ def _bidding(world: World, conn: sa.Connection, job: Job, plan: Plan, work: Work
     settlement.fund_escrow(conn, job, now=now)
     plan, tasks = work.next_tasks(world, conn, job, plan)
     jobs.enqueue(conn, job.id, tasks, now=now)
-    _keep(conn, job, plan, now + timedelta(seconds=LOOK_S))
+    _keep(conn, job, plan, LOOK_S, now=now)
     jobs.advance(conn, job.id, [JobState.BIDDING], JobState.RUNNING, now=now)
 
 
@@ -121,7 +121,7 @@ def _running(world: World, conn: sa.Connection, job: Job, plan: Plan, work: Work
         counts = _work_counts(conn, job)
     if any(counts[state] for state in UNFINISHED) and not (stopping and _overdue(job, now)):
         _progress(conn, job, plan, counts, now=now)
-        _keep(conn, job, plan, now + timedelta(seconds=BUSY_S if moved else LOOK_S))
+        _keep(conn, job, plan, BUSY_S if moved else LOOK_S, now=now)
         return
     if stopping:
         give_up(world, conn, job, stopping, now=now)
@@ -129,7 +129,7 @@ def _running(world: World, conn: sa.Connection, job: Job, plan: Plan, work: Work
     plan, tasks = work.next_tasks(world, conn, job, plan)
     jobs.enqueue(conn, job.id, tasks, now=now)
     _progress(conn, job, plan, counts, now=now)
-    _keep(conn, job, plan, now + timedelta(seconds=LOOK_S if tasks else 0))
+    _keep(conn, job, plan, LOOK_S if tasks else 0, now=now)
     if not tasks:
         jobs.advance(conn, job.id, [JobState.RUNNING], JobState.VERIFYING, now=now)
 
@@ -141,9 +141,7 @@ def _overdue(job: Job, now: datetime) -> bool:
 
 def _work_counts(conn: sa.Connection, job: Job) -> dict[TaskState, int]:
     """Tasks by state, audits left out: those are somebody else's tasks seen twice."""
-    counts = jobs.task_counts(conn, job.id)
-    audits = jobs.task_counts(conn, job.id, kind=TaskKind.AUDIT)
-    return {state: counts[state] - audits[state] for state in counts}
+    return jobs.task_counts(conn, job.id, but=TaskKind.AUDIT)
 
 
 def _progress(conn: sa.Connection, job: Job, plan: Plan, counts: dict[TaskState, int], *, now: datetime) -> None:
@@ -154,9 +152,11 @@ def _progress(conn: sa.Connection, job: Job, plan: Plan, counts: dict[TaskState,
         jobs.emit(conn, job.id, "progress", picture, now=now)
 
 
-def _keep(conn: sa.Connection, job: Job, plan: Plan, at: datetime) -> None:
-    jobs.set_plan(conn, job.id, plan.to_json())
-    jobs.schedule(conn, job.id, at)
+def _keep(conn: sa.Connection, job: Job, plan: Plan, wait_s: float, *, now: datetime) -> None:
+    body = plan.to_json()
+    if body != job.plan:
+        jobs.set_plan(conn, job.id, body)
+    jobs.schedule(conn, job.id, now + timedelta(seconds=wait_s), now=now)
 
 
 def give_up(world: World, conn: sa.Connection, job: Job, reason: str, *, now: datetime) -> None:

@@ -20,9 +20,9 @@ from neuromation.kernel.money import ZERO, Ntk
 from neuromation.ledger import service as ledger
 from neuromation.ledger.model import Transfer
 from neuromation.market import service as market
-from neuromation.market.model import MICRO_PER_CU, Auction
+from neuromation.market.model import MICRO_PER_CU, Auction, Kind
 from neuromation.nodes import service as nodes
-from neuromation.nodes.model import Hardware, Isolation, NodeState, WorkKind
+from neuromation.nodes.model import Hardware, Isolation, Node, NodeState, WorkKind
 from neuromation.storage import service as storage
 from neuromation.workflows.errors import TooLittleStake
 from neuromation.workflows.pool import capabilities, stake_of
@@ -112,24 +112,30 @@ def report_benchmark(world: World, conn: sa.Connection, node_id: str, body: wire
     return node_view(conn, node, now=now)
 
 
-def poll(world: World, node_id: str, body: wire.Poll) -> wire.PollAnswer:
-    """A heartbeat that brings auctions to bid in, leases, and news of tasks that are no longer the node's."""
+def beat(world: World, node_id: str) -> None:
+    """Note that a node is alive: what a poll begins with, and repeats while it waits."""
+    # On its own: a commit locks tasks before their node, so a poll must not lock them the other way round.
     with world.transaction() as conn:
-        # On its own: a commit locks tasks before their node, so a poll must not lock them the other way round.
-        state = nodes.heartbeat(conn, [node_id], now=world.now()).get(node_id, NodeState.BANNED)
+        nodes.heartbeat(conn, [node_id], now=world.now())
+
+
+def poll(world: World, node_id: str, body: wire.Poll) -> wire.PollAnswer:
+    """Auctions to bid in, leases, and news of tasks that are no longer the node's. Raises NoSuchNode."""
     with world.transaction() as conn:
         now = world.now()
+        node = nodes.get(conn, node_id)
         kept = (
             jobs.extend_leases(conn, node_id, body.running, lease_s=world.policy.lease_s, now=now)
             if body.running
             else []
         )
         cancelled = [task for task in sorted(set(body.running) - set(kept)) if not _is_done_by(conn, task, node_id)]
-        if state is not NodeState.ELIGIBLE or stake_of(conn, node_id) < world.policy.stake_min:
-            return wire.PollAnswer(state=state.value, auctions=[], leases=[], cancelled=cancelled)
-        leases = _lease(world, conn, node_id, body, now) if body.free_slots and body.tasks_max else []
-        notices = [_notice(a) for kind in ("render", "train") for a in _auctions(world, conn, node_id, kind, now)]
-    return wire.PollAnswer(state=state.value, auctions=notices, leases=leases, cancelled=cancelled)
+        if node.state is not NodeState.ELIGIBLE or stake_of(conn, node_id) < world.policy.stake_min:
+            return wire.PollAnswer(state=node.state.value, auctions=[], leases=[], cancelled=cancelled)
+        leases = _lease(world, conn, node, body, now) if body.free_slots and body.tasks_max else []
+        kinds = market.open_kinds(conn, now)
+        notices = [_notice(a) for kind in kinds for a in _auctions(world, conn, node_id, kind, now)]
+    return wire.PollAnswer(state=node.state.value, auctions=notices, leases=leases, cancelled=cancelled)
 
 
 def _is_done_by(conn: sa.Connection, task_id: str, node_id: str) -> bool:
@@ -141,11 +147,10 @@ def _is_done_by(conn: sa.Connection, task_id: str, node_id: str) -> bool:
     return task.node_id == node_id and task.state in DONE_STATES
 
 
-def _lease(world: World, conn: sa.Connection, node_id: str, body: wire.Poll, now: datetime) -> list[wire.TaskLease]:
-    node = nodes.get(conn, node_id)
+def _lease(world: World, conn: sa.Connection, node: Node, body: wire.Poll, now: datetime) -> list[wire.TaskLease]:
     tasks = jobs.lease(
         conn,
-        node_id,
+        node.id,
         owner=node.owner,
         limit=body.tasks_max,
         lease_s=world.policy.lease_s,
@@ -170,8 +175,8 @@ def _lease_view(world: World, task: Task) -> wire.TaskLease:
     )
 
 
-def _auctions(world: World, conn: sa.Connection, node_id: str, kind: str, now: datetime) -> list[Auction]:
-    mine = capabilities(world, conn, kind, now=now, node_id=node_id)  # type: ignore[arg-type]
+def _auctions(world: World, conn: sa.Connection, node_id: str, kind: Kind, now: datetime) -> list[Auction]:
+    mine = capabilities(world, conn, kind, now=now, node_id=node_id)
     return market.open_auctions_for(conn, mine[0], now) if mine else []
 
 
@@ -244,13 +249,18 @@ def commit(world: World, conn: sa.Connection, node_id: str, commits: list[wire.C
     if len({c.task_id for c in good}) != len(good):
         raise Invalid("a task appears twice among the commits; send each once")
     accepted: list[str] = []
+    job_ids: set[str] = set()
+    new: dict[str, float] = {}
     for outcome in jobs.commit_results(conn, node_id, good, now=now):
         if outcome.status in (CommitStatus.COMMITTED, CommitStatus.REPEATED):
             accepted.append(outcome.task_id)
+            job_ids.add(outcome.job_id or "")
         else:
             refused[outcome.task_id] = outcome.status.value
-    _learn_speeds(conn, node_id, accepted, now=now)
-    jobs.wake(conn, {jobs.get_task(conn, task_id).job_id for task_id in accepted}, now=now)
+        if outcome.status is CommitStatus.COMMITTED:
+            new[outcome.task_id] = next(c.metrics.get("seconds", 0.0) for c in good if c.task_id == outcome.task_id)
+    _learn_speeds(conn, node_id, {task_id: seconds for task_id, seconds in new.items() if seconds > 0}, now=now)
+    jobs.wake(conn, job_ids, now=now)
     failpoint("node-commit.before-commit")
     return wire.Committed(accepted=accepted, refused=refused)
 
@@ -259,24 +269,28 @@ def _fault_of(conn: sa.Connection, node_id: str, one: wire.Commit) -> str:
     """What is wrong with a commit on its face; empty when nothing is."""
     if merkle_root(one.leaves) != one.root:
         return "the root is not the Merkle root of the leaves"
-    missing = [name for name, ref in one.outputs.items() if not storage.may_read(conn, ref.sha256, owner=node_id)]
+    if not one.outputs:
+        return ""
+    sizes = storage.readable_sizes(conn, [ref.sha256 for ref in one.outputs.values()], owner=node_id)
+    missing = [name for name, ref in one.outputs.items() if ref.sha256 not in sizes]
     if missing:
         return f"upload {', '.join(missing)} first"
     # An auditor is given some outputs as its inputs, and could not fetch one whose size is not as stated.
-    wrong = [name for name, ref in one.outputs.items() if storage.blob_of(conn, ref.sha256).size != ref.size]
+    wrong = [name for name, ref in one.outputs.items() if sizes[ref.sha256] != ref.size]
     return f"{', '.join(wrong)} has another size than was uploaded" if wrong else ""
 
 
-def _learn_speeds(conn: sa.Connection, node_id: str, task_ids: list[str], *, now: datetime) -> None:
-    """Correct the node's benchmark by how long real tasks took from lease to commit, when it held one at a time."""
-    for task_id in task_ids:
-        task = jobs.get_task(conn, task_id)
-        work = WORK_OF_TASK.get(task.kind)
-        if work and task.leased_at and task.commit and task.commit["metrics"].get("seconds"):
-            took_s = (now - task.leased_at).total_seconds()
-            # A batch is leased at once and worked off one by one, so the node's own figure is believed up to that bound.
-            seconds = min(took_s, max(0.001, float(task.commit["metrics"]["seconds"])))
-            nodes.observe_speed(conn, node_id, work, cu=task.cu, seconds=seconds)
+def _learn_speeds(conn: sa.Connection, node_id: str, stated_s: dict[str, float], *, now: datetime) -> None:
+    """Correct the node's benchmark by how long real tasks took it.
+
+    A batch is leased at once and worked off one by one, so the node's own figures are believed, up to the time from
+    lease to commit.
+    """
+    for task_id, kind, cu, leased_at in jobs.leases_of(conn, node_id, stated_s) if stated_s else ():
+        work = WORK_OF_TASK.get(kind)
+        if work:
+            seconds = min((now - leased_at).total_seconds(), max(0.001, stated_s[task_id]))
+            nodes.observe_speed(conn, node_id, work, cu=cu, seconds=seconds)
 
 
 def fail(world: World, conn: sa.Connection, node_id: str, body: wire.TaskFailure) -> None:

@@ -213,9 +213,7 @@ def _barred(world: World, conn: sa.Connection, job: Job, plan: Plan, *, now: dat
         return frozenset()
     assert plan.work is not None
     able = {c.node_id for c in capabilities(world, conn, plan.work, now=now)}
-    waiting = sum(
-        jobs.task_counts(conn, job.id, kind=k)[TaskState.PENDING] for k in TaskKind if k is not TaskKind.AUDIT
-    )
+    waiting = jobs.task_counts(conn, job.id, but=TaskKind.AUDIT)[TaskState.PENDING]
     everybody = idle | set(shut_out)
     return frozenset(everybody if able - everybody else (i for i, n in shut_out.items() if n >= waiting))
 

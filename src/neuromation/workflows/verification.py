@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from numpy.random import Generator, Philox
 
 from neuromation.jobs import service as jobs
-from neuromation.jobs.model import BreakReason, Job, JobState, NewTask, Task, TaskKind, TaskState
+from neuromation.jobs.model import BreakReason, Job, JobState, NewTask, Task, TaskKind, TaskState, audit_group
 from neuromation.kernel.money import ZERO
 from neuromation.ledger import service as ledger
 from neuromation.ledger.model import Transfer
@@ -35,7 +35,6 @@ SEIZED = "platform:seized"
 
 
 class Verdict(Enum):
-    WAIT = "wait"
     PASS = "pass"  # noqa: S105 - not a password
     CHEAT = "cheat"
     AUDITOR_LIED = "auditor-lied"
@@ -61,68 +60,97 @@ class Case:
         return [audit for audit in self.audits if audit.commit is not None]
 
 
+@dataclass
+class _Step:
+    """What one look at a job's commits has decided and not yet written: written at its end, all at once."""
+
+    job: Job
+    now: datetime
+    accepted: list[str] = field(default_factory=list)
+    audits: list[NewTask] = field(default_factory=list)
+    is_over: bool = False  # a node lost its standing: what was read before may be wrong, the next step reads anew
+
+    def write(self, conn: sa.Connection) -> None:
+        jobs.accept(conn, self.accepted, now=self.now)
+        jobs.enqueue(conn, self.job.id, self.audits, now=self.now)
+        self.accepted, self.audits = [], []
+
+
 def verify(world: World, conn: sa.Connection, job: Job, plan: Plan, work: Work, *, now: datetime) -> int:
     """Move every commit of the job one step towards accepted or rejected; how many moved."""
-    committed = jobs.tasks_of(conn, job.id, states=[TaskState.COMMITTED], limit=1000)
-    cases = [task for task in committed if task.kind is not TaskKind.AUDIT]
-    moved = 0
-    for task in cases[:STEP_TASKS_MAX]:
-        if jobs.get_task(conn, task.id).state is not TaskState.COMMITTED:
-            continue  # an earlier case of this very step expelled its node
-        audits = jobs.tasks_of(conn, job.id, kind=TaskKind.AUDIT, round=task.round, group=task.id)
-        mine = [a for a in audits if a.spec["attempt"] == task.attempt]
-        moved += _handle(world, conn, job, plan, work, Case(task, sorted(mine, key=lambda a: a.seq)), now=now)
+    tasks = jobs.reviewable(conn, job.id, limit=STEP_TASKS_MAX)
+    if not tasks:
+        return 0
+    audits: dict[str, list[Task]] = {audit_group(t.id, t.attempt): [] for t in tasks}
+    for audit in jobs.tasks_of(conn, job.id, kind=TaskKind.AUDIT, groups=audits):
+        audits[audit.group].append(audit)
+    standing = {
+        kind: nodes.reputations_of(conn, sorted({t.node_id or "" for t in tasks}), kind, now=now)
+        for kind in {t.kind for t in tasks}
+    }
+    step, moved = _Step(job, now), 0
+    for task in tasks:
+        assert task.node_id is not None
+        case = Case(task, audits[audit_group(task.id, task.attempt)])
+        if case.audits:
+            _decide(world, conn, step, plan, work, case)
+        else:
+            _first_look(world, conn, step, work, task, standing[task.kind][task.node_id].passed)
+        moved += 1
+        if step.is_over:
+            break
+    step.write(conn)
     return moved
 
 
-def _handle(world: World, conn: sa.Connection, job: Job, plan: Plan, work: Work, case: Case, *, now: datetime) -> bool:
-    if not case.audits:
-        return _first_look(world, conn, job, work, case.task, now=now)
+def _decide(world: World, conn: sa.Connection, step: _Step, plan: Plan, work: Work, case: Case) -> None:
+    """Act on the auditors' answers."""
+    task, answers, job, now = case.task, case.answers, step.job, step.now
     verdict = _judge(world, work, case)
-    if verdict is Verdict.WAIT:
-        return False
-    task, answers = case.task, case.answers
     assert task.node_id is not None
     _tell(conn, job, case, verdict, now=now)
     if verdict in (Verdict.DISAGREE, Verdict.UNANSWERED):
-        _enqueue_audit(world, conn, job, work, task, case.units, earlier=case.audits, now=now)
+        step.audits.append(_audit(world, conn, work, task, case.units, earlier=case.audits))
     elif verdict is Verdict.UNDECIDED:
-        jobs.accept(conn, [a.id for a in answers], now=now)
+        step.accepted += [a.id for a in answers]
         jobs.reject(conn, [task.id], now=now)
     elif verdict is Verdict.CHEAT:
-        jobs.accept(conn, [a.id for a in answers], now=now)
+        step.accepted += [a.id for a in answers]
+        step.write(conn)
         nodes.record_check(conn, task.node_id, task.kind, passed=False, now=now)
         expel(conn, job, plan, task.node_id, "two other nodes regenerated its units and got others", now=now)
+        step.is_over = True
     else:
         truthful = answers if verdict is Verdict.PASS else answers[1:]
-        jobs.accept(conn, [task.id, *(a.id for a in truthful)], now=now)
+        step.accepted += [task.id, *(a.id for a in truthful)]
         nodes.record_check(conn, task.node_id, task.kind, passed=True, now=now)
         if verdict is Verdict.AUDITOR_LIED:
             assert answers[0].node_id is not None
+            step.write(conn)
             expel(conn, job, plan, answers[0].node_id, "its audit was contradicted by two other nodes", now=now)
-    return True
+            step.is_over = True
 
 
-def _first_look(world: World, conn: sa.Connection, job: Job, work: Work, task: Task, *, now: datetime) -> bool:
+def _first_look(world: World, conn: sa.Connection, step: _Step, work: Work, task: Task, checks_passed: float) -> None:
     """Check what can be seen without an auditor, then draw whether one is sent."""
     assert task.node_id is not None and task.commit is not None
+    job, now = step.job, step.now
     try:
         work.check(world, job, task)
     except Rejected as fault:
         jobs.reject(conn, [task.id], reason=fault.reason, now=now)
         nodes.record_check(conn, task.node_id, task.kind, passed=False, now=now)
         jobs.emit(conn, job.id, "task", {"task": task.id, "node": task.node_id, "rejected": str(fault)}, now=now)
-        return True
+        step.is_over = True
+        return
     rng = _draw(world, task)
-    probability = audit_probability(nodes.reputation_of(conn, task.node_id, task.kind, now=now).passed)
+    probability = audit_probability(checks_passed)
     if task.kind is TaskKind.TRIAL:
         probability = min(probability, world.policy.trial_audit_max)
     if rng.random() >= probability:
-        jobs.accept(conn, [task.id], now=now)
-        return True
-    units = _sample(world, rng, task)
-    _enqueue_audit(world, conn, job, work, task, units, earlier=[], now=now)
-    return True
+        step.accepted.append(task.id)
+    else:
+        step.audits.append(_audit(world, conn, work, task, _sample(world, rng, task), earlier=[]))
 
 
 def _draw(world: World, task: Task) -> Generator:
@@ -147,25 +175,17 @@ def _sample(world: World, rng: Generator, task: Task) -> list[int]:
     return sorted(int(i) for i in np.asarray(drawn))
 
 
-def _enqueue_audit(
-    world: World,
-    conn: sa.Connection,
-    job: Job,
-    work: Work,
-    task: Task,
-    units: list[int],
-    *,
-    earlier: list[Task],
-    now: datetime,
-) -> None:
-    """Send the task to a node of another owner than all who answered before."""
+def _audit(
+    world: World, conn: sa.Connection, work: Work, task: Task, units: list[int], *, earlier: list[Task]
+) -> NewTask:
+    """The task for a node of another owner than all who answered before."""
     order = work.audit_order(world, task, units)
     involved = [n for n in (task.node_id, *(a.node_id for a in earlier)) if n is not None]
-    audit = NewTask(
+    return NewTask(
         kind=TaskKind.AUDIT,
         round=task.round,
         seq=(task.seq * 100 + task.attempt) * 10 + len(earlier),
-        group=task.id,
+        group=audit_group(task.id, task.attempt),
         priority=10,
         spec={**order.spec, "units": units, "attempt": task.attempt},
         inputs=order.inputs,
@@ -176,12 +196,9 @@ def _enqueue_audit(
         excluded_nodes=tuple(involved),
         excluded_owners=tuple({nodes.get(conn, n).owner for n in involved}),
     )
-    jobs.enqueue(conn, job.id, [audit], now=now)
 
 
 def _judge(world: World, work: Work, case: Case) -> Verdict:
-    if any(a.state in (TaskState.PENDING, TaskState.LEASED) for a in case.audits):
-        return Verdict.WAIT
     answers = case.answers
     agreeing = [_agrees(world, work, case, audit) for audit in answers]
     if agreeing and agreeing[0]:

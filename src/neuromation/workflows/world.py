@@ -30,6 +30,12 @@ class World:
         with self.engine.begin() as connection:
             yield connection
 
+    @contextmanager
+    def look(self) -> Iterator[sa.Connection]:
+        """For one reading statement, without the round trips of a transaction around it."""
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            yield connection
+
     def now(self) -> datetime:
         """The present, in UTC."""
         return self.clock.now()
