@@ -241,6 +241,24 @@ class LeaseMachine(RuleBasedStateMachine):
         quota.awarded, quota.is_open = quota.awarded + missing, True
         assert jobs.unbought(self.conn, self.job.id) == 0
 
+    @rule(node=nodes)
+    def take_over(self, node: str) -> None:
+        """Who has begun all of its award gets half of what somebody has not begun; all prices are equal here."""
+        mine = self.quotas[node]
+        fits = any(t.needs_quota and self.fits(t, node) for t in self.tasks.values())
+        rooms = [quota for name, quota in self.quotas.items() if name != node and quota.room >= 2]
+        moved = jobs.take_over(self.conn, node, owner=OWNERS[node])
+        if not (mine.is_open and mine.room == 0 and fits and rooms):
+            assert moved == 0
+            return
+        most = max(quota.room for quota in rooms)
+        assert moved == most // 2
+        now = {quota.node_id: quota.awarded for quota in jobs.quotas_of(self.conn, self.job.id)}
+        (giver,) = [name for name, quota in self.quotas.items() if now[name] < quota.awarded]
+        assert self.quotas[giver].room == most
+        self.quotas[giver].awarded -= moved
+        mine.awarded += moved
+
     # -- what always holds
 
     @invariant()

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from jobs_builders import a_job, a_running_job, a_task, an_audit, leased
 from sqlalchemy import Connection
 
+from neuromation.jobs import quotes
 from neuromation.jobs import service as jobs
 from neuromation.jobs.errors import (
     BadOrder,
@@ -30,26 +31,26 @@ from neuromation.kernel.money import Ntk
 def a_quote(conn: Connection, clock: FakeClock) -> str:
     expires_at = clock.now() + timedelta(minutes=5)
     answer = {"price": "1.5"}
-    quote = jobs.create_quote(
+    quote = quotes.create_quote(
         conn, customer="acc_customer", request={"units": 3}, answer=answer, expires_at=expires_at, now=clock.now()
     )
     return quote.id
 
 
 def test_a_quote_reads_back(conn: Connection, clock: FakeClock) -> None:
-    quote = jobs.usable_quote(conn, a_quote(conn, clock), customer="acc_customer", now=clock.now())
+    quote = quotes.usable_quote(conn, a_quote(conn, clock), customer="acc_customer", now=clock.now())
     assert (quote.request, quote.answer) == ({"units": 3}, {"price": "1.5"})
 
 
 def test_a_quote_of_somebody_else_is_not_found(conn: Connection, clock: FakeClock) -> None:
     with pytest.raises(NoSuchQuote):
-        jobs.get_quote(conn, a_quote(conn, clock), customer="acc_other")
+        quotes.get_quote(conn, a_quote(conn, clock), customer="acc_other")
 
 
 def test_an_expired_quote_is_refused(conn: Connection, clock: FakeClock) -> None:
     quote_id = a_quote(conn, clock)
     with pytest.raises(QuoteExpired):
-        jobs.usable_quote(conn, quote_id, customer="acc_customer", now=clock.advance(300))
+        quotes.usable_quote(conn, quote_id, customer="acc_customer", now=clock.advance(300))
 
 
 def test_a_quote_becomes_one_job_only(conn: Connection, clock: FakeClock) -> None:

@@ -1,4 +1,4 @@
-"""Use cases of jobs: quote, order, drive, lease, commit, accept; the caller owns the transaction and commits it."""
+"""Use cases of jobs: order, drive, lease, commit, accept; the caller owns the transaction and commits it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,8 @@ from neuromation.jobs.errors import (
     DuplicateTask,
     KeyReused,
     NoSuchJob,
-    NoSuchQuote,
     NoSuchTask,
     NotCommitted,
-    QuoteExpired,
     QuoteUsed,
     StaleLease,
     WrongState,
@@ -55,7 +53,6 @@ from neuromation.jobs.model import (
     NewQuota,
     NewTask,
     Quota,
-    Quote,
     Returned,
     Task,
     TaskKind,
@@ -73,39 +70,6 @@ from neuromation.kernel.money import Ntk
 
 ALL_TASK_KINDS = tuple(TaskKind)
 MEMORY_GIB_MAX = 1_000_000.0
-
-# ---- quotes ---------------------------------------------------------------------------------------
-
-
-def create_quote(
-    conn: Connection, *, customer: str, request: Json, answer: Json, expires_at: datetime, now: datetime
-) -> Quote:
-    """Keep what was offered to whom, until when."""
-    body = {
-        "request": json_of("a quote's request", request, SPEC_BYTES_MAX).decode(),
-        "answer": json_of("a quote's answer", answer, RESULT_BYTES_MAX).decode(),
-    }
-    quote = Quote(new_id("qte", now), customer, request, answer, now, expires_at)
-    values = {"id": quote.id, "customer": customer, "created_at": now, "expires_at": expires_at} | body
-    conn.execute(store.INSERT_QUOTE, values)
-    return quote
-
-
-def get_quote(conn: Connection, quote_id: str, *, customer: str | None = None) -> Quote:
-    """The quote, also an expired one; with `customer`, only that customer's. Raises NoSuchQuote."""
-    quote = store.quote(conn, quote_id)
-    if quote is None or customer not in (None, quote.customer):
-        raise NoSuchQuote(quote_id)
-    return quote
-
-
-def usable_quote(conn: Connection, quote_id: str, *, customer: str, now: datetime) -> Quote:
-    """The customer's quote, still open. Raises NoSuchQuote, QuoteExpired."""
-    quote = get_quote(conn, quote_id, customer=customer)
-    if quote.is_expired(now):
-        raise QuoteExpired(quote_id)
-    return quote
-
 
 # ---- jobs -----------------------------------------------------------------------------------------
 
@@ -365,6 +329,22 @@ def lease(
     }
     tasks = [store.task_of(row) for row in conn.execute(store.LEASE, values)]
     return sorted(tasks, key=lambda t: (t.needs_quota, -t.priority, t.job_id, t.round, t.seq))
+
+
+def take_over(
+    conn: Connection,
+    node_id: str,
+    *,
+    owner: str,
+    kinds: Collection[TaskKind] = ALL_TASK_KINDS,
+    memory_gib: float = MEMORY_GIB_MAX,
+) -> int:
+    """Give a node that has begun all of its award half of what another winner of the same job has not begun.
+
+    It is paid its own price, so this happens only where that is not higher. The number of tasks that it may now lease.
+    """
+    values = {"node_id": node_id, "owner": owner, "kinds": list(kinds), "memory_mib": int(memory_gib * 1024)}
+    return sum(conn.execute(store.TAKE_OVER, values).scalars())
 
 
 def extend_leases(

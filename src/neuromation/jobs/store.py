@@ -221,6 +221,28 @@ LEASE = text(f"""
     from picked p where t.id = p.id returning {_TASK}, null as commit
 """)
 
+# From a winner that has much left to one that has nothing left, in one job: half of what the first has not begun, where
+# the customer pays no more for it. The two awards are locked in the order of their ids and looked at again.
+TAKE_OVER = text(f"""
+    with pair as materialized (
+        select m.id as mine, o.id as theirs from job_quota m
+        join job_quota o on o.job_id = m.job_id and o.node_id <> m.node_id and o.open and o.price >= m.price
+            and o.awarded - o.taken >= 2
+        where m.node_id = :node_id and m.open and m.taken = m.awarded and exists (
+            select from job_task t where t.job_id = m.job_id and t.needs_quota and {_FITS})
+        order by o.awarded - o.taken desc, m.id, o.id limit 1
+    ), locked as materialized (
+        select q.id, q.open, q.awarded - q.taken as room from job_quota q, pair p
+        where q.id in (p.mine, p.theirs) order by q.id for update of q
+    ), moved as materialized (
+        select p.mine, p.theirs, o.room / 2 as n from pair p
+        join locked m on m.id = p.mine and m.open join locked o on o.id = p.theirs and o.open and o.room >= 2
+    )
+    update job_quota q set awarded = q.awarded + case when q.id = v.mine then v.n else -v.n end
+    from moved v where q.id in (v.mine, v.theirs)
+    returning case when q.id = v.mine then v.n else 0 end as n
+""")
+
 EXTEND = text("""
     update job_task set lease_expires_at = least(cast(:until as timestamptz), leased_at + interval '1 s' * :total_s)
     where id in (

@@ -148,15 +148,22 @@ def _is_done_by(conn: sa.Connection, task_id: str, node_id: str) -> bool:
 
 
 def _lease(world: World, conn: sa.Connection, node: Node, body: wire.Poll, now: datetime) -> list[wire.TaskLease]:
-    tasks = jobs.lease(
-        conn,
-        node.id,
-        owner=node.owner,
-        limit=body.tasks_max,
-        lease_s=world.policy.lease_s,
-        memory_gib=node.hardware.memory_gib,
-        now=now,
-    )
+    memory_gib = node.hardware.memory_gib
+
+    def lease() -> list[Task]:
+        return jobs.lease(
+            conn,
+            node.id,
+            owner=node.owner,
+            limit=body.tasks_max,
+            lease_s=world.policy.lease_s,
+            memory_gib=memory_gib,
+            now=now,
+        )
+
+    tasks = lease()
+    if not tasks and jobs.take_over(conn, node.id, owner=node.owner, memory_gib=memory_gib):
+        tasks = lease()  # who is done with its own award helps a slower winner out
     return [_lease_view(world, task) for task in tasks]
 
 

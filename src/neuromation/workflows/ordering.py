@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from neuromation.accounts.model import Principal
 from neuromation.client import schemas as wire
+from neuromation.jobs import quotes
 from neuromation.jobs import service as jobs
 from neuromation.jobs.errors import QuoteExpired
 from neuromation.jobs.model import Job, JobKind, JobState
@@ -34,7 +35,7 @@ def quote(world: World, conn: sa.Connection, principal: Principal, order: wire.O
     plan = work_of(order.kind).plan(world, conn, principal.account_id, order)
     answer = _free(world, plan, order.kind, now) if plan.work is None else _priced(world, conn, plan, order, now)
     body, plan = answer
-    kept = jobs.create_quote(
+    kept = quotes.create_quote(
         conn,
         customer=principal.account_id,
         request=order.model_dump(mode="json"),
@@ -121,14 +122,14 @@ def _duration(plan: Plan, clearing: Clearing, speeds: dict[str, int]) -> float:
 
 def shown_quote(conn: sa.Connection, principal: Principal, quote_id: str) -> wire.Quote:
     """A quote given before. Raises NoSuchQuote."""
-    kept = jobs.get_quote(conn, quote_id, customer=principal.account_id)
+    kept = quotes.get_quote(conn, quote_id, customer=principal.account_id)
     return wire.Quote.model_validate({**kept.answer["quote"], "id": kept.id})
 
 
 def place(world: World, conn: sa.Connection, principal: Principal, quote_id: str, *, key: str) -> wire.Job:
     """Order what was quoted: hold its maximum and start. Raises QuoteExpired, InsufficientFunds, KeyReused, QuoteUsed."""
     now = world.now()
-    kept = jobs.get_quote(conn, quote_id, customer=principal.account_id)
+    kept = quotes.get_quote(conn, quote_id, customer=principal.account_id)
     body = wire.Quote.model_validate({**kept.answer["quote"], "id": kept.id})
     job, is_new = jobs.create_job(
         conn,
