@@ -8,13 +8,12 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from neuromation import __version__
 from neuromation.agent.bench import Speeds, measure
+from neuromation.agent.courier import Tell
 from neuromation.agent.floors import auto_floor
 from neuromation.agent.idle import IdleCommand
 from neuromation.agent.sandbox import detect
@@ -23,8 +22,6 @@ from neuromation.client import Client, NodeClient
 from neuromation.client import schemas as wire
 from neuromation.kernel.errors import Forbidden, NeuromationError
 from neuromation.kernel.money import ZERO, Ntk
-
-Tell = Callable[[str, dict[str, Any]], None]
 
 POLL_WAIT_S = 5.0
 BEAT_S = 2.0  # between polls while the node has all that it can hold, and how long one waits while it works

@@ -1,4 +1,4 @@
-"""One slot of a node: takes leased tasks from a queue, runs each in the sandbox; its courier uploads and commits."""
+"""One slot of a node: takes leased tasks from a queue, runs each in the sandbox; its courier delivers."""
 
 from __future__ import annotations
 
@@ -8,22 +8,17 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from neuromation.agent.bench import RUNNER
+from neuromation.agent.courier import Courier, Tell, give_back
 from neuromation.agent.sandbox import Response, SandboxLimits, Session, TaskFailure
 from neuromation.client import NodeClient
 from neuromation.client import schemas as wire
 from neuromation.kernel.errors import NeuromationError
 
-Tell = Callable[[str, dict[str, Any]], None]
-
 INPUTS_PREFIX = "neuromation-in-"
 TASK_MAX_S = 3600.0
-UNDELIVERED_MAX = 2  # results that wait for the network in memory; then the slot waits, too
-DELIVERY_END_S = 30.0
 LINGER_S = 20.0  # a runner takes seconds to import torch
 _REASONS = {
     "out-of-memory": "out-of-memory",
@@ -44,78 +39,6 @@ def remove_stale_inputs() -> None:
         pid = folder.name.removeprefix(INPUTS_PREFIX).split("-", 1)[0]
         if pid.isdigit() and not Path("/proc", pid).exists():
             shutil.rmtree(folder, ignore_errors=True)
-
-
-class Courier(threading.Thread):
-    """Uploads and commits what a slot has made, while the slot computes the next task: no processor waits for a network."""
-
-    def __init__(self, client: NodeClient, tell: Tell, dropped: set[str]) -> None:
-        super().__init__(daemon=True, name="courier")
-        self._client = client
-        self._tell = tell
-        self._dropped = dropped
-        self._results: queue.Queue[tuple[wire.TaskLease, Response, float] | None] = queue.Queue(UNDELIVERED_MAX)
-        self._held: dict[str, wire.TaskLease] = {}  # in the order of their delivery
-
-    def take(self, task: wire.TaskLease, response: Response, seconds: float) -> None:
-        """Deliver a result when its turn comes; waits while too many are under way."""
-        self._held[task.id] = task
-        self._results.put((task, response, seconds))
-
-    def held(self) -> list[wire.TaskLease]:
-        """The tasks whose results are not committed yet."""
-        return list(self._held.values())
-
-    def end(self) -> None:
-        """Deliver what is under way, then stop."""
-        self._results.put(None)
-        self.join(timeout=DELIVERY_END_S)
-
-    def run(self) -> None:
-        """Deliver until a None comes out of the queue."""
-        while (result := self._results.get()) is not None:
-            task, response, seconds = result
-            try:
-                if task.id not in self._dropped:
-                    self._deliver(task, response, seconds)
-            finally:
-                self._held.pop(task.id, None)
-
-    def _deliver(self, task: wire.TaskLease, response: Response, seconds: float) -> None:
-        try:
-            outputs = {name: self._client.upload_output(task.id, data) for name, data in response.outputs.items()}
-            refused = self._client.commit([_commit(task, response, outputs)]).refused.get(task.id)
-        except NeuromationError as error:
-            # The platform could not be asked, or no longer wants the task: its lease ends by itself.
-            self._tell("lost", {"task": task.id, "why": error.message})
-            return
-        except (KeyError, TypeError, ValueError) as error:  # what ran in the sandbox may answer anything
-            give_back(self._client, self._tell, task, "task-crashed", f"the result makes no sense: {error}")
-            return
-        said = "refused" if refused else "committed"
-        self._tell(said, {"task": task.id, "kind": task.kind, "why": refused or "", "seconds": seconds})
-
-
-def _commit(task: wire.TaskLease, response: Response, outputs: dict[str, wire.OutputRef]) -> wire.Commit:
-    result = response.result
-    return wire.Commit(
-        task=task.id,
-        attempt=task.attempt,
-        root=result["root"],
-        leaves=result["leaves"],
-        outputs=outputs,
-        metrics={k: float(v) for k, v in result["metrics"].items()},
-        cpu_s=float(result["cpu_s"]),
-    )
-
-
-def give_back(client: NodeClient, tell: Tell, task: wire.TaskLease, reason: Any, message: str) -> None:
-    """Let another node have a task."""
-    tell("failed", {"task": task.id, "kind": task.kind, "why": f"{reason}: {message}"})
-    try:
-        client.fail(wire.TaskFailure(task=task.id, attempt=task.attempt, reason=reason, message=message[:2000]))
-    except NeuromationError as error:
-        tell("lost", {"task": task.id, "why": error.message})
 
 
 class Slot(threading.Thread):
@@ -185,7 +108,7 @@ class Slot(threading.Thread):
         try:
             response = self._work(task)
             worked_s = time.monotonic() - start
-            self._courier.take(task, response, worked_s)
+            self._courier.take(task, response, worked_s, is_last=self._tasks.empty())
         except TaskFailure as error:
             give_back(self._client, self._tell, task, _REASONS.get(error.reason, "task-crashed"), error.message)
             worked_s = time.monotonic() - start
