@@ -5,7 +5,9 @@ writes each shard to a folder. The other side is everything: order, auction, lea
 sandbox each, verified uploads, commits, audits by regeneration, assembly, settlement, with PostgreSQL, API and worker on
 the same two cores. The time of the platform runs from the award to the settled job; the bidding window is shown apart.
 
-    python benchmarks/bench_dispatch.py [--shards 1000] [--units 600]
+A shard has as many units as the platform gives one by default. With 1,000 shards this takes about twenty minutes.
+
+    python benchmarks/bench_dispatch.py [--shards 1000] [--units 2000]
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from neuromation.cli.stage import Rig, Stage
 from neuromation.client import Client
 from neuromation.client import schemas as wire
 from neuromation.synthetic import generate_shard, get_generator
+from neuromation.workflows.order_dataset import default_shard_units
 
 PROCESSES = 2
 SEED = 7
@@ -92,7 +95,8 @@ def _account(operator: Client, client: Client, email: str, role: wire.Role, amou
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--shards", type=int, default=1000)
-    arguments.add_argument("--units", type=int, default=600, help="units a shard; a unit is about half a millisecond")
+    default = default_shard_units(10**6, get_generator("digits").cu_per_unit)
+    arguments.add_argument("--units", type=int, default=default, help="units a shard; one is about half a millisecond")
     given = arguments.parse_args()
     pool_s = bare(given.shards, given.units)
     pool_again = resource.getrusage(resource.RUSAGE_CHILDREN)

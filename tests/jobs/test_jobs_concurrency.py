@@ -115,13 +115,13 @@ def test_work_is_accepted_by_one_of_many(engine: sa.Engine, clock: FakeClock) ->
 def test_a_due_job_has_one_driver(engine: sa.Engine, clock: FakeClock) -> None:
     with engine.begin() as conn:
         job = a_job(conn, clock.now())
-        jobs.schedule(conn, job.id, clock.now(), now=clock.now())
+        jobs.schedule(conn, job.id, clock.now())
 
     def drive(_: int) -> bool:
         with engine.begin() as conn:
             due = jobs.claim_due_job(conn, now=clock.now())
             if due is not None:
-                jobs.schedule(conn, due.id, clock.now() + timedelta(hours=1), now=clock.now())
+                jobs.schedule(conn, due.id, clock.now() + timedelta(hours=1))
             return due is not None
 
     assert sum(together(drive)) == 1

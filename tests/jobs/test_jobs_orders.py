@@ -23,7 +23,7 @@ from neuromation.jobs.errors import (
     QuoteUsed,
     WrongState,
 )
-from neuromation.jobs.model import DOORBELL, WAKE_GAP_S, JobState, TaskState
+from neuromation.jobs.model import DOORBELL, JobState, TaskState
 from neuromation.kernel.clock import FakeClock
 from neuromation.kernel.money import Ntk
 
@@ -135,7 +135,7 @@ def test_moving_an_unknown_job_is_not_found(conn: Connection, clock: FakeClock) 
 
 def test_a_job_that_ends_takes_its_open_work_with_it(conn: Connection, clock: FakeClock) -> None:
     job = a_running_job(conn, clock.now(), tasks=3, rig=3)
-    jobs.schedule(conn, job.id, clock.now(), now=clock.now())
+    jobs.schedule(conn, job.id, clock.now())
     held = leased(conn, "rig", clock.now(), limit=1)
     ended = jobs.finish(conn, job.id, JobState.REFUNDED, result={"bill": []}, reason="no pool", now=clock.advance(5))
     assert (ended.state, ended.result, ended.reason) == (JobState.REFUNDED, {"bill": []}, "no pool")
@@ -148,8 +148,8 @@ def test_a_job_that_ends_takes_its_open_work_with_it(conn: Connection, clock: Fa
 
 def test_the_job_due_longest_is_driven_first(conn: Connection, clock: FakeClock) -> None:
     late, early = (a_job(conn, clock.now(), key=key).id for key in "ab")
-    jobs.schedule(conn, late, clock.now() + timedelta(seconds=2), now=clock.now())
-    jobs.schedule(conn, early, clock.now() + timedelta(seconds=1), now=clock.now())
+    jobs.schedule(conn, late, clock.now() + timedelta(seconds=2))
+    jobs.schedule(conn, early, clock.now() + timedelta(seconds=1))
     assert jobs.claim_due_job(conn, now=clock.now()) is None
     due = jobs.claim_due_job(conn, now=clock.advance(3))
     assert due is not None and (due.id, due.step) == (early, 1)
@@ -158,8 +158,8 @@ def test_the_job_due_longest_is_driven_first(conn: Connection, clock: FakeClock)
 def test_a_job_that_is_being_driven_is_passed_over(engine: sa.Engine, clock: FakeClock) -> None:
     with engine.begin() as conn:
         first, second = (a_job(conn, clock.now(), key=key).id for key in "ab")
-        jobs.schedule(conn, first, clock.now(), now=clock.now())
-        jobs.schedule(conn, second, clock.now() + timedelta(seconds=1), now=clock.now())
+        jobs.schedule(conn, first, clock.now())
+        jobs.schedule(conn, second, clock.now() + timedelta(seconds=1))
     now = clock.advance(2)
     with engine.begin() as one, engine.begin() as two, engine.begin() as three:
         drivers = [jobs.claim_due_job(conn, now=now) for conn in (one, two, three)]
@@ -171,19 +171,24 @@ def test_a_step_that_breaks_is_tried_again_later_and_later(conn: Connection, clo
     job = a_job(conn, clock.now())
     assert [jobs.postpone(conn, job.id, now=clock.now()) for _ in range(3)] == [1, 2, 3]
     assert jobs.get_job(conn, job.id).next_step_at == clock.now() + timedelta(seconds=4)
-    jobs.schedule(conn, job.id, clock.now(), now=clock.now())
+    jobs.schedule(conn, job.id, clock.now())
     assert jobs.get_job(conn, job.id).failures == 0
 
 
 def test_news_wakes_a_sleeping_job(conn: Connection, clock: FakeClock) -> None:
     job = a_job(conn, clock.now())
-    jobs.schedule(conn, job.id, clock.now() + timedelta(hours=1), now=clock.now())
+    jobs.schedule(conn, job.id, clock.now() + timedelta(hours=1))
     jobs.wake(conn, [job.id, "job_unknown"], now=clock.now())
-    assert jobs.claim_due_job(conn, now=clock.now()) is None, "news that come at once are worked off together"
-    assert jobs.claim_due_job(conn, now=clock.advance(WAKE_GAP_S)) is not None
-    jobs.schedule(conn, job.id, clock.now() + timedelta(hours=1), now=clock.now())
-    jobs.wake(conn, [job.id], now=clock.advance(1))
     assert jobs.claim_due_job(conn, now=clock.now()) is not None
+
+
+def test_news_that_come_at_once_are_worked_off_together(conn: Connection, clock: FakeClock) -> None:
+    job = a_job(conn, clock.now())
+    jobs.schedule(conn, job.id, clock.now() + timedelta(hours=1), wakes_from=clock.now() + timedelta(seconds=2))
+    for _ in range(2):
+        jobs.wake(conn, [job.id], now=clock.now())
+        assert jobs.claim_due_job(conn, now=clock.advance(0.9)) is None
+    assert jobs.claim_due_job(conn, now=clock.advance(0.2)) is not None
 
 
 def test_progress_and_plan_are_replaced(conn: Connection, clock: FakeClock) -> None:

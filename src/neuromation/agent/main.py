@@ -26,7 +26,7 @@ from neuromation.kernel.money import ZERO, Ntk
 POLL_WAIT_S = 5.0
 BEAT_S = 2.0  # between polls while the node has all that it can hold, and how long one waits while it works
 UNREACHABLE_WAIT_S = 1.0
-PREFETCH_S = 2.0  # hold so many seconds of work in the queue, so that no slot waits for the network
+PREFETCH_S = 1.5  # hold so many seconds of work in the queue: no slot waits for the network, and little lies idle here
 PREFETCH_MAX = 16
 
 
@@ -170,13 +170,18 @@ class _Node:
         return max(0, self._target() - self._queue.qsize())
 
     def _target(self) -> int:
-        """How many tasks to hold ready: some seconds of work, judged by the last task's size."""
-        last = next((slot.current for slot in self._slots if slot.current is not None), None)
-        if last is None:
+        """How many tasks to hold ready: a second or two of work, judged by the largest task at hand (audits are small)."""
+        at_hand = [t for t in list(self._queue.queue) if t is not None]
+        at_hand += [slot.current for slot in self._slots if slot.current is not None]
+        if not at_hand:
             return 2 * len(self._slots)
-        speed = self._speeds.render if last.kind in ("generate", "audit") else self._speeds.train
-        task_s = max(1e-3, last.cu / max(1e-9, speed))
-        return max(1, min(PREFETCH_MAX, round(PREFETCH_S / task_s))) * len(self._slots)
+        return max(1, min(PREFETCH_MAX, round(PREFETCH_S / max(map(self._seconds, at_hand))))) * len(self._slots)
+
+    def _seconds(self, task: wire.TaskLease) -> float:
+        """How long a task will take about."""
+        is_render = task.kind == "generate" or (task.kind == "audit" and task.spec["of"]["kind"] == "generate")
+        speed = self._speeds.render if is_render else self._speeds.train
+        return max(1e-3, task.cu / max(1e-9, speed))
 
     def _turn(self, stop: threading.Event) -> bool:
         """One exchange with the platform; False when the node may not go on."""

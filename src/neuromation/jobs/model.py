@@ -36,8 +36,6 @@ EVENT_BYTES_MAX = 64 * 1024
 EVENTS_PAGE_MAX = 500
 BACKOFF_S_MAX = 60
 
-WAKE_GAP_S = 0.15  # news that come thick and fast are worked off together
-
 DOORBELL = "doorbell"  # the NOTIFY channel
 
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)

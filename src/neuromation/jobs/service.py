@@ -186,9 +186,12 @@ def claim_due_job(conn: Connection, *, now: datetime) -> Job | None:
     return None if row is None else store.job_of(row)
 
 
-def schedule(conn: Connection, job_id: str, at: datetime | None, *, now: datetime) -> None:
-    """A step is done: count it, forget earlier failures, take the next one `at` (None: when somebody schedules it)."""
-    conn.execute(store.SCHEDULE, {"id": job_id, "at": at, "now": now})
+def schedule(conn: Connection, job_id: str, at: datetime | None, *, wakes_from: datetime | None = None) -> None:
+    """A step is done: count it, forget earlier failures, take the next one `at` (None: when somebody schedules it).
+
+    News wake the job before that, but not before `wakes_from`: what comes thick and fast is worked off together.
+    """
+    conn.execute(store.SCHEDULE, {"id": job_id, "at": at, "wakes_from": wakes_from})
 
 
 def postpone(conn: Connection, job_id: str, *, now: datetime) -> int:
@@ -199,10 +202,7 @@ def postpone(conn: Connection, job_id: str, *, now: datetime) -> int:
 
 
 def wake(conn: Connection, job_ids: Collection[str], *, now: datetime) -> None:
-    """Make sleeping jobs due, WAKE_GAP_S after their last step: there is news for them.
-
-    A job that is being driven at this moment is left alone.
-    """
+    """Make sleeping jobs due: there is news for them. A job that is being driven at this moment is left alone."""
     conn.execute(store.WAKE, {"ids": sorted(set(job_ids)), "now": now})
 
 
@@ -397,6 +397,15 @@ def _status(row: Any) -> CommitStatus:
     if row.is_same:
         return CommitStatus.REPEATED
     return CommitStatus.CONFLICT if row.is_mine else CommitStatus.STALE
+
+
+def check_holder(conn: Connection, node_id: str, task_id: str) -> None:
+    """Let only the node pass that holds a task, or held it last. Raises StaleLease, NoSuchTask."""
+    row = conn.execute(store.HOLDER, {"id": task_id}).one_or_none()
+    if row is None:
+        raise NoSuchTask(task_id)
+    if row.node_id != node_id:
+        raise StaleLease(task_id, row.attempt)
 
 
 def leases_of(conn: Connection, node_id: str, task_ids: Collection[str]) -> list[tuple[str, TaskKind, int, datetime]]:

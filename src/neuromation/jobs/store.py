@@ -18,7 +18,6 @@ from sqlalchemy import Connection, text
 from neuromation.jobs.model import (
     FORGIVEN_MAX,
     FORGIVEN_REASONS,
-    WAKE_GAP_S,
     BreakReason,
     CommitOutcome,
     CommitStatus,
@@ -80,7 +79,7 @@ SET_RESULT = text("update job set result = cast(:result as jsonb) where id = :id
 SET_PROGRESS = text("update job set progress = cast(:progress as jsonb) where id = :id")
 SET_PLAN = text("update job set plan = cast(:plan as jsonb) where id = :id")
 SCHEDULE = text("""
-    update job set next_step_at = :at, stepped_at = :now, step = step + 1, failures = 0
+    update job set next_step_at = :at, wakes_from = :wakes_from, step = step + 1, failures = 0
     where id = :id and finished_at is null
 """)
 POSTPONE = text("""
@@ -88,9 +87,8 @@ POSTPONE = text("""
     where id = :id and finished_at is null
 """)
 # A job that a driver holds at this moment is passed over: it is awake.
-WAKE = text(f"""
-    update job set next_step_at = least(
-        next_step_at, greatest(cast(:now as timestamptz), stepped_at + interval '1 s' * {WAKE_GAP_S}))
+WAKE = text("""
+    update job set next_step_at = least(next_step_at, greatest(cast(:now as timestamptz), wakes_from))
     where id in (select id from job where id = any(:ids) and next_step_at > :now for update skip locked)
 """)
 
@@ -338,6 +336,7 @@ FAIL = _give_back("t.id = :id and t.state = 'leased' and t.node_id = :node_id an
 REJECT = _give_back("t.id = any(:ids) and t.state in ('committed', 'accepted') order by t.id for update")
 RELEASE = _give_back("t.job_id = :job_id and t.state = 'leased' and t.node_id = :node_id order by t.id for update")
 
+HOLDER = text("select attempt, node_id from job_task where id = :id")
 TIMES = text("""
     select id, kind, cu, leased_at from job_task where id = any(:ids) and node_id = :node_id and leased_at is not null
     order by id

@@ -25,6 +25,7 @@ log = structlog.get_logger()
 
 LOOK_S = 1.0  # how often a running job is looked at when nobody wakes it
 BUSY_S = 0.15  # after a step that moved something: what came in meanwhile could not wake the job
+CALM_S, CALM_TASKS = 0.8, 16
 FAILURES_MAX = 8  # of one step in a row; then the job ends, what was done is paid, the rest flows back
 UNFINISHED = (TaskState.PENDING, TaskState.LEASED, TaskState.COMMITTED)
 
@@ -73,7 +74,7 @@ def step(world: World, conn: sa.Connection, job: Job, *, now: datetime) -> None:
         lacking = plan.memory.get("stop") or any(counts[s] for s in (*UNFINISHED, TaskState.FAILED))
         to_state = JobState.RUNNING if lacking else JobState.DELIVERING
         jobs.advance(conn, job.id, [JobState.VERIFYING], to_state, now=now)
-        jobs.schedule(conn, job.id, now, now=now)
+        jobs.schedule(conn, job.id, now)
     elif job.state is JobState.DELIVERING:
         result = work.deliver(world, conn, job, plan)
         settlement.settle(world, conn, job, plan, to_state=JobState.SETTLED, result=result, reason="", now=now)
@@ -82,7 +83,7 @@ def step(world: World, conn: sa.Connection, job: Job, *, now: datetime) -> None:
 def _begin(world: World, conn: sa.Connection, job: Job, plan: Plan, *, now: datetime) -> None:
     if plan.work is None:
         jobs.advance(conn, job.id, [JobState.FUNDED], JobState.RUNNING, now=now)
-        jobs.schedule(conn, job.id, now, now=now)
+        jobs.schedule(conn, job.id, now)
         return
     plan = open_auction(world, conn, job, plan, tasks=plan.tasks, now=now)
     _keep(conn, job, plan, BUSY_S, now=now)
@@ -91,7 +92,7 @@ def _begin(world: World, conn: sa.Connection, job: Job, plan: Plan, *, now: date
 
 def _bidding(world: World, conn: sa.Connection, job: Job, plan: Plan, work: Work, *, now: datetime) -> None:
     if not is_due(world, conn, market.auction_of(conn, plan.memory["auction"]), now=now):
-        jobs.schedule(conn, job.id, now + timedelta(seconds=0.2), now=now)
+        jobs.schedule(conn, job.id, now + timedelta(seconds=0.2))
         return
     plan, result = close_auction(world, conn, job, plan, now=now)
     if isinstance(result, Infeasible):
@@ -121,7 +122,9 @@ def _running(world: World, conn: sa.Connection, job: Job, plan: Plan, work: Work
         counts = _work_counts(conn, job)
     if any(counts[state] for state in UNFINISHED) and not (stopping and _overdue(job, now)):
         _progress(conn, job, plan, counts, now=now)
-        _keep(conn, job, plan, BUSY_S if moved else LOOK_S, now=now)
+        # While much is left to begin nobody waits for a step: then commits are looked at in batches.
+        gap_s = CALM_S if counts[TaskState.PENDING] > CALM_TASKS else BUSY_S
+        _keep(conn, job, plan, gap_s if moved else LOOK_S, now=now, gap_s=gap_s)
         return
     if stopping:
         give_up(world, conn, job, stopping, now=now)
@@ -152,11 +155,13 @@ def _progress(conn: sa.Connection, job: Job, plan: Plan, counts: dict[TaskState,
         jobs.emit(conn, job.id, "progress", picture, now=now)
 
 
-def _keep(conn: sa.Connection, job: Job, plan: Plan, wait_s: float, *, now: datetime) -> None:
+def _keep(conn: sa.Connection, job: Job, plan: Plan, wait_s: float, *, now: datetime, gap_s: float = BUSY_S) -> None:
+    """Remember the plan; look again after `wait_s`, or when there are news, but not within `gap_s`."""
     body = plan.to_json()
     if body != job.plan:
         jobs.set_plan(conn, job.id, body)
-    jobs.schedule(conn, job.id, now + timedelta(seconds=wait_s), now=now)
+    wakes_from = now + timedelta(seconds=min(wait_s, gap_s))
+    jobs.schedule(conn, job.id, now + timedelta(seconds=wait_s), wakes_from=wakes_from)
 
 
 def give_up(world: World, conn: sa.Connection, job: Job, reason: str, *, now: datetime) -> None:

@@ -10,7 +10,6 @@ from neuromation.accounts import service as accounts
 from neuromation.accounts.model import Principal
 from neuromation.client import schemas as wire
 from neuromation.jobs import service as jobs
-from neuromation.jobs.errors import StaleLease
 from neuromation.jobs.model import BreakReason, Commit, CommitStatus, Task, TaskKind, TaskState
 from neuromation.kernel.errors import Conflict, Invalid, NotFound
 from neuromation.kernel.failpoints import failpoint
@@ -222,7 +221,8 @@ def bid(world: World, conn: sa.Connection, node_id: str, body: wire.NewBid) -> w
 
 def input_of(conn: sa.Connection, node_id: str, task_id: str, name: str) -> wire.InputInfo:
     """Where an input of a task is, for the node that has leased the task. Raises NotFound."""
-    task = _leased(conn, node_id, task_id)
+    jobs.check_holder(conn, node_id, task_id)
+    task = jobs.get_task(conn, task_id)
     if name not in task.inputs:
         raise NotFound(f"task {task_id} has no input {name[:60]!r}; it has {', '.join(sorted(task.inputs)) or 'none'}")
     return wire.InputInfo.model_validate(task.inputs[name])
@@ -230,15 +230,8 @@ def input_of(conn: sa.Connection, node_id: str, task_id: str, name: str) -> wire
 
 def check_lease(world: World, node_id: str, task_id: str) -> None:
     """Let only the node that works on a task upload for it. Raises StaleLease, NoSuchTask."""
-    with world.transaction() as conn:
-        _leased(conn, node_id, task_id)
-
-
-def _leased(conn: sa.Connection, node_id: str, task_id: str) -> Task:
-    task = jobs.get_task(conn, task_id)
-    if task.node_id != node_id:
-        raise StaleLease(task_id, task.attempt)
-    return task
+    with world.look() as conn:
+        jobs.check_holder(conn, node_id, task_id)
 
 
 def commit(world: World, conn: sa.Connection, node_id: str, commits: list[wire.Commit]) -> wire.Committed:

@@ -155,7 +155,7 @@ def _start(conn: sa.Connection, job: Job, *, now: datetime) -> None:
     if job.price_max > ZERO:
         settlement.hold(conn, job, now=now)
     jobs.advance(conn, job.id, [JobState.QUOTED], JobState.FUNDED, now=now)
-    jobs.schedule(conn, job.id, now, now=now)
+    jobs.schedule(conn, job.id, now)
 
 
 def cancel(world: World, conn: sa.Connection, principal: Principal, job_id: str) -> wire.Job:

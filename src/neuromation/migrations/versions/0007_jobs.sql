@@ -26,7 +26,7 @@ create table job (
     step integer not null default 0,
     failures integer not null default 0,  -- steps that broke since the last one that did not
     next_step_at timestamptz,             -- null: nothing is to be done
-    stepped_at timestamptz,               -- when the last step was done
+    wakes_from timestamptz,               -- news wake the job no earlier
     created_at timestamptz not null,
     finished_at timestamptz,
     result jsonb,
