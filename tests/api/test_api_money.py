@@ -125,6 +125,14 @@ def test_the_books_balance_after_all_this(platform: Platform, job: Json) -> None
     assert Decimal(audit["in_circulation"]) > 0
 
 
+def test_funding_with_a_key_credits_once(platform: Platform) -> None:
+    operator, customer = platform.somebody("operator"), platform.somebody("customer")
+    body, key = {"email": customer.email, "amount": "2"}, {"Idempotency-Key": "funding-0001"}
+    assert [done(operator.post("/v1/admin/fund", body, headers=key))["available"] for _ in range(2)] == ["2", "2"]
+    problem(operator.post("/v1/admin/fund", body | {"amount": "3"}, headers=key), 409, "key-reused")
+    assert wallet(customer)["available"] == "2"
+
+
 def test_funding_answers_with_the_new_wallet(platform: Platform) -> None:
     operator, customer = platform.somebody("operator"), platform.somebody("customer")
     answer = done(operator.post("/v1/admin/fund", {"email": customer.email, "amount": "0.000001"}))

@@ -223,19 +223,20 @@ def test_too_many_commits_at_once_are_refused(conn: Connection, clock: FakeClock
         jobs.commit_results(conn, "rig", [a_commit(task)] * 257, now=clock.now())
 
 
-@pytest.mark.parametrize(("mine", "moved"), [(9, 2), (10, 2), (11, 0)])
-def test_a_winner_that_is_done_takes_over_half_of_what_a_dearer_one_has_not_begun(
-    conn: Connection, clock: FakeClock, mine: int, moved: int
+@pytest.mark.parametrize(("mine", "floor", "moved"), [(9, 9, 2), (10, 10, 2), (11, 10, 2), (11, 11, 0)])
+def test_a_winner_that_is_done_takes_over_half_of_what_another_has_not_begun(
+    conn: Connection, clock: FakeClock, mine: int, floor: int, moved: int
 ) -> None:
     job = a_job(conn, clock.now())
-    jobs.enqueue(conn, job.id, [a_task(seq) for seq in range(6)], now=clock.now())
+    jobs.enqueue(conn, job.id, [a_task(seq, cu=1_000_000) for seq in range(6)], now=clock.now())
     jobs.set_quotas(conn, job.id, [NewQuota("fast", 1, Ntk(mine)), NewQuota("slow", 5, Ntk(10))], now=clock.now())
-    assert jobs.take_over(conn, "fast", owner="acc_fast") == 0, "its own award comes first"
+    floors: dict[str, Any] = {"floor_render": Ntk(floor), "floor_train": Ntk(1000), "now": clock.now()}
+    assert jobs.take_over(conn, "fast", owner="acc_fast", **floors) == 0, "its own award comes first"
     leased(conn, "fast", clock.now())
     leased(conn, "slow", clock.now(), limit=1)
-    assert jobs.take_over(conn, "fast", owner="acc_fast") == moved
-    assert [task.price for task in leased(conn, "fast", clock.now())] == [Ntk(mine)] * moved
-    assert jobs.take_over(conn, "stranger", owner="acc_stranger") == 0
+    assert jobs.take_over(conn, "fast", owner="acc_fast", **floors) == moved
+    assert [task.price for task in leased(conn, "fast", clock.now())] == [Ntk(min(mine, 10))] * moved
+    assert jobs.take_over(conn, "stranger", owner="acc_stranger", **floors) == 0
 
 
 # ---- breaks

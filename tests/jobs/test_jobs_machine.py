@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -29,6 +30,7 @@ from neuromation.jobs.model import (
     TaskState,
 )
 from neuromation.kernel.clock import FakeClock
+from neuromation.kernel.money import ZERO
 
 NODES = ("a1", "a2", "b1")
 OWNERS = {"a1": "acc_a", "a2": "acc_a", "b1": "acc_b"}
@@ -55,6 +57,7 @@ class ModelTask:
     attempt: int = 0
     forgiven: int = 0
     holder: str | None = None  # while pending: whose late commit may count
+    quota: ModelQuota | None = None
     expires: datetime | None = None
     nodes_out: set[str] = field(default_factory=set)
     seen: dict[tuple[str, int], Task] = field(default_factory=dict)  # by node and attempt: leases ever given
@@ -63,6 +66,7 @@ class ModelTask:
 
 @dataclass
 class ModelQuota:
+    node: str
     awarded: int
     taken: int = 0
     is_open: bool = True
@@ -85,8 +89,8 @@ class LeaseMachine(RuleBasedStateMachine):
         ids = jobs.enqueue(self.conn, self.job.id, work + audits, now=self.clock.now())
         self.tasks = {id: ModelTask(True, set()) for id in ids[:WORK]}
         self.tasks |= {id: ModelTask(False, {"acc_b"}) for id in ids[WORK:]}
-        self.quotas = {"a1": ModelQuota(2), "a2": ModelQuota(1), "b1": ModelQuota(2)}
-        awards = [NewQuota(node, quota.awarded) for node, quota in self.quotas.items()]
+        self.quotas = [ModelQuota("a1", 2), ModelQuota("a2", 1), ModelQuota("b1", 2)]  # in the order they were made
+        awards = [NewQuota(quota.node, quota.awarded) for quota in self.quotas]
         jobs.set_quotas(self.conn, self.job.id, awards, now=self.clock.now())
 
     def teardown(self) -> None:
@@ -98,6 +102,9 @@ class LeaseMachine(RuleBasedStateMachine):
     def in_state(self, *states: TaskState) -> list[str]:
         return [id for id, task in self.tasks.items() if task.state in states]
 
+    def with_room(self, node: str) -> ModelQuota | None:
+        return next((quota for quota in self.quotas if quota.node == node and quota.room > 0), None)
+
     def fits(self, task: ModelTask, node: str) -> bool:
         return task.state is P and node not in task.nodes_out and OWNERS[node] not in task.owners_out
 
@@ -105,15 +112,15 @@ class LeaseMachine(RuleBasedStateMachine):
         self, task: ModelTask, reason: BreakReason, *, keep: bool = False, exclude: bool = False
     ) -> TaskState:
         assert task.holder is not None
-        if task.needs_quota:
-            quota = self.quotas[task.holder]
-            quota.taken -= 1
-            quota.awarded -= exclude or not quota.is_open
+        if task.quota:
+            task.quota.taken -= 1
+            task.quota.awarded -= exclude or not task.quota.is_open
         if exclude:
             task.nodes_out.add(task.holder)
         task.forgiven += reason in FORGIVEN_REASONS and task.forgiven < FORGIVEN_MAX
         task.state = F if task.attempt - task.forgiven >= ATTEMPTS_MAX else P
         task.holder, task.expires = (task.holder if keep else None), None
+        task.quota = task.quota if keep else None
         return task.state
 
     # -- what may happen
@@ -123,7 +130,8 @@ class LeaseMachine(RuleBasedStateMachine):
         open_ones = [i for i, t in self.tasks.items() if not t.needs_quota and self.fits(t, node)]
         awarded = [i for i, t in self.tasks.items() if t.needs_quota and self.fits(t, node)]
         open_count = min(limit, len(open_ones))
-        count = open_count + min(limit - open_count, self.quotas[node].room, len(awarded))
+        quota = self.with_room(node)
+        count = open_count + min(limit - open_count, quota.room if quota else 0, len(awarded))
         now = self.clock.now()
         got = jobs.lease(self.conn, node, owner=OWNERS[node], limit=limit, lease_s=lease_s, now=now)
         assert len(got) == len({task.id for task in got}) == count
@@ -134,7 +142,9 @@ class LeaseMachine(RuleBasedStateMachine):
             task.attempt += 1
             assert given.attempt == task.attempt <= ATTEMPTS_MAX + task.forgiven
             task.seen[node, task.attempt] = given
-            self.quotas[node].taken += task.needs_quota
+            task.quota = quota if task.needs_quota else None
+            if task.quota:
+                task.quota.taken += 1
 
     @precondition(lambda self: any(task.seen for task in self.tasks.values()))
     @rule(pick=picks, older=picks, text=st.sampled_from(["units", "other"]))
@@ -148,7 +158,8 @@ class LeaseMachine(RuleBasedStateMachine):
         (outcome,) = jobs.commit_results(self.conn, node, [commit], now=self.clock.now())
         assert outcome.status is expected
         if expected is CommitStatus.COMMITTED:
-            self.quotas[node].taken += task.needs_quota and task.state is P
+            if task.quota:
+                task.quota.taken += task.state is P
             task.state, task.expires = C, None
             task.commits[attempt] = (node, text)
 
@@ -158,7 +169,7 @@ class LeaseMachine(RuleBasedStateMachine):
         mine = task.attempt == attempt and task.holder == node
         if mine and task.state is L:
             return CommitStatus.COMMITTED
-        if mine and task.state is P and (not task.needs_quota or self.quotas[node].room > 0):
+        if mine and task.state is P and (task.quota is None or task.quota.room > 0):
             return CommitStatus.COMMITTED
         return CommitStatus.STALE
 
@@ -226,9 +237,10 @@ class LeaseMachine(RuleBasedStateMachine):
         for task in self.tasks.values():
             if task.state is L and task.holder == node:
                 self.give_back(task, BreakReason.NODE_LOST)
-        quota = self.quotas[node]
-        room = quota.room
-        quota.awarded, quota.is_open = (quota.taken, False) if quota.is_open else (quota.awarded, False)
+        mine = [quota for quota in self.quotas if quota.node == node and quota.is_open]
+        room = sum(quota.room for quota in mine)
+        for quota in mine:
+            quota.awarded, quota.is_open = quota.taken, False
         reason = BreakReason.NODE_LOST
         assert jobs.release_quota(self.conn, self.job.id, node, reason=reason, now=self.clock.now()) == room
 
@@ -237,27 +249,35 @@ class LeaseMachine(RuleBasedStateMachine):
     def buy_again(self, node: str) -> None:
         missing = jobs.unbought(self.conn, self.job.id)
         jobs.set_quotas(self.conn, self.job.id, [NewQuota(node, missing)], now=self.clock.now())
-        quota = self.quotas[node]
+        quota = next(quota for quota in self.quotas if quota.node == node)
         quota.awarded, quota.is_open = quota.awarded + missing, True
         assert jobs.unbought(self.conn, self.job.id) == 0
 
     @rule(node=nodes)
     def take_over(self, node: str) -> None:
-        """Who has begun all of its award gets half of what somebody has not begun; all prices are equal here."""
-        mine = self.quotas[node]
+        """Who has begun all of its awards gets half of what somebody has not begun; all prices are equal here."""
+        is_winner = any(quota.node == node and quota.is_open for quota in self.quotas)
         fits = any(t.needs_quota and self.fits(t, node) for t in self.tasks.values())
-        rooms = [quota for name, quota in self.quotas.items() if name != node and quota.room >= 2]
-        moved = jobs.take_over(self.conn, node, owner=OWNERS[node])
-        if not (mine.is_open and mine.room == 0 and fits and rooms):
+        others = [quota for quota in self.quotas if quota.node != node and quota.room >= 2]
+        free: dict[str, Any] = {"floor_render": ZERO, "floor_train": ZERO, "now": self.clock.now()}
+        moved = jobs.take_over(self.conn, node, owner=OWNERS[node], **free)
+        if not (is_winner and self.with_room(node) is None and fits and others):
             assert moved == 0
             return
-        most = max(quota.room for quota in rooms)
-        assert moved == most // 2
-        now = {quota.node_id: quota.awarded for quota in jobs.quotas_of(self.conn, self.job.id)}
-        (giver,) = [name for name, quota in self.quotas.items() if now[name] < quota.awarded]
-        assert self.quotas[giver].room == most
-        self.quotas[giver].awarded -= moved
-        mine.awarded += moved
+        giver = max(others, key=lambda quota: quota.room)
+        assert moved == giver.room // 2
+        giver.awarded -= moved
+        rows = jobs.quotas_of(self.conn, self.job.id)
+        if len(rows) > len(self.quotas):
+            self.quotas.append(ModelQuota(node, moved))
+        else:  # the second time from the same award
+            (grown,) = [
+                q
+                for q, row in zip(self.quotas, rows, strict=True)
+                if (row.awarded, row.is_open) != (q.awarded, q.is_open)
+            ]
+            assert grown.node == node
+            grown.awarded, grown.is_open = grown.awarded + moved, True
 
     # -- what always holds
 
@@ -273,15 +293,18 @@ class LeaseMachine(RuleBasedStateMachine):
     @invariant()
     def awards_are_never_exceeded(self) -> None:
         held = Counter(t.holder for t in self.tasks.values() if t.needs_quota and t.state in (L, C, A, S))
-        for quota in jobs.quotas_of(self.conn, self.job.id):
-            model = self.quotas[quota.node_id]
-            assert (quota.awarded, quota.taken, quota.is_open) == (model.awarded, model.taken, model.is_open)
-            assert quota.taken == held[quota.node_id] <= quota.awarded
+        for quota, model in zip(jobs.quotas_of(self.conn, self.job.id), self.quotas, strict=True):
+            assert (quota.node_id, quota.awarded, quota.taken) == (model.node, model.awarded, model.taken)
+            assert quota.is_open == model.is_open and quota.taken <= quota.awarded
+        taken = Counter[str]()
+        for model in self.quotas:
+            taken[model.node] += model.taken
+        assert taken == held
 
     @invariant()
     def what_is_to_be_bought_is_counted(self) -> None:
         waiting = sum(t.needs_quota and t.state is P for t in self.tasks.values())
-        room = sum(quota.room for quota in self.quotas.values())
+        room = sum(quota.room for quota in self.quotas)
         assert jobs.unbought(self.conn, self.job.id) == max(0, waiting - room)
 
 

@@ -145,6 +145,7 @@ class _Node:
         self._idle = IdleCommand(options.idle_command)
         self._bids: set[str] = set()
         self._busy_at = time.monotonic()
+        self._task_s = PREFETCH_S / 2  # a typical task's time; audits, which are small, are not typical
 
     def live(self, stop: threading.Event) -> None:
         """Poll, bid, hand out tasks, until it is time to stop."""
@@ -167,15 +168,16 @@ class _Node:
         return waiting + [task.id for slot in self._slots for task in slot.held()]
 
     def _room(self) -> int:
-        return max(0, self._target() - self._queue.qsize())
+        """How many more tasks to ask for: a second or two of work a slot is held ready, and one task at least."""
+        waiting = [t for t in list(self._queue.queue) if t is not None]
+        if not waiting:
+            return self._batch
+        left_s = PREFETCH_S * len(self._slots) - sum(map(self._seconds, waiting))
+        return max(0, min(PREFETCH_MAX - len(waiting), round(left_s / self._task_s)))
 
-    def _target(self) -> int:
-        """How many tasks to hold ready: a second or two of work, judged by the largest task at hand (audits are small)."""
-        at_hand = [t for t in list(self._queue.queue) if t is not None]
-        at_hand += [slot.current for slot in self._slots if slot.current is not None]
-        if not at_hand:
-            return 2 * len(self._slots)
-        return max(1, min(PREFETCH_MAX, round(PREFETCH_S / max(map(self._seconds, at_hand))))) * len(self._slots)
+    @property
+    def _batch(self) -> int:
+        return len(self._slots) * max(1, min(PREFETCH_MAX, round(PREFETCH_S / self._task_s)))
 
     def _seconds(self, task: wire.TaskLease) -> float:
         """How long a task will take about."""
@@ -215,7 +217,7 @@ class _Node:
     def _wait_until_low(self, stop: threading.Event) -> None:
         """Until half of the tasks held ready are begun, or the next sign of life is due."""
         until = time.monotonic() + BEAT_S
-        while self._queue.qsize() > self._target() // 2 and time.monotonic() < until:
+        while self._queue.qsize() and self._room() <= self._batch // 2 and time.monotonic() < until:
             if stop.wait(0.05):
                 return
 
@@ -224,6 +226,7 @@ class _Node:
             self._idle.pause()
             self._busy_at = time.monotonic()
             self._tell("leased", {"tasks": len(leases), "kind": leases[0].kind})
+            self._task_s = max((self._seconds(t) for t in leases if t.kind != "audit"), default=self._task_s)
         for task in leases:
             for slot in self._slots:
                 slot.dropped.discard(task.id)  # taken back once, and now this node's again

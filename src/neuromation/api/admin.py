@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from neuromation.api.deps import V1, Operator, TheWorld
+from neuromation.api.deps import V1, IdempotencyKey, Operator, TheWorld
 from neuromation.api.errors import problems
 from neuromation.client import schemas as wire
 from neuromation.workflows import people, wallets
@@ -36,10 +36,13 @@ def list_accounts(
 
 
 @router.post("/fund", responses=problems(401, 403, 404, 409, 413, 422), operation_id="admin_fund")
-def fund(body: wire.Funding, principal: Operator, world: TheWorld) -> wire.Wallet:
-    """Credit an account from custody: tokens that the platform holds for it. Never beyond the supply."""
+def fund(
+    body: wire.Funding, principal: Operator, world: TheWorld, idempotency_key: IdempotencyKey = None
+) -> wire.Wallet:
+    """Credit an account from custody: tokens that the platform holds for it. Never beyond the supply. With an
+    `Idempotency-Key` a repeat credits nothing more; the same key with another body is refused."""
     with world.transaction() as conn:
-        return wallets.fund(world, conn, principal, body)
+        return wallets.fund(world, conn, principal, body, key=idempotency_key)
 
 
 @router.get("/audit", responses=problems(401, 403), operation_id="admin_audit")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from neuromation.accounts import service as accounts
@@ -66,6 +66,7 @@ def node(principal: Annotated[Principal, Depends(caller)]) -> Principal:
     return principal
 
 
+IdempotencyKey = Annotated[str | None, Header(min_length=8, max_length=100, pattern=r"^[A-Za-z0-9._:-]+$")]
 TheWorld = Annotated[World, Depends(world_of)]
 Person = Annotated[Principal, Depends(person)]
 Customer = Annotated[Principal, Depends(having("customer", "vendor"))]

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
-from neuromation.api.deps import V1, Customer, Person, TheWorld
+from neuromation.api.deps import V1, Customer, IdempotencyKey, Person, TheWorld
 from neuromation.api.doorbell import Doorbell
 from neuromation.api.errors import problems, stream_problems
 from neuromation.client import schemas as wire
@@ -41,7 +41,7 @@ def order(
     body: wire.NewJob,
     principal: Customer,
     world: TheWorld,
-    idempotency_key: Annotated[str | None, Header(min_length=8, max_length=100, pattern=r"^[A-Za-z0-9._:-]+$")] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> wire.Job:
     """Order what was quoted: the quote's maximum is held, and the job starts. With an `Idempotency-Key` a repeat gives
     the same job; the same key with another quote is refused."""

@@ -313,11 +313,12 @@ class Client:
                 return
             after = page.next_after
 
-    def admin_fund(self, *, email: str, amount: str) -> wire.Wallet:
-        """Credit an account from custody. Never repeated by itself: look at the wallet before you try again."""
+    def admin_fund(self, *, email: str, amount: str, idempotency_key: str | None = None) -> wire.Wallet:
+        """Credit an account from custody, once for all calls with one key; see `order` for the key."""
+        headers = {"Idempotency-Key": idempotency_key or secrets.token_hex(16)}
         with checking():
             message = wire.Funding(email=email, amount=amount)
-        return self._transport.ask(wire.Wallet, "POST", "/admin/fund", message, idempotent=False)
+        return self._transport.ask(wire.Wallet, "POST", "/admin/fund", message, idempotent=True, headers=headers)
 
     def admin_audit(self) -> wire.Audit:
         """Check the books: every transfer balances, nothing is minted or lost."""

@@ -336,15 +336,20 @@ def take_over(
     node_id: str,
     *,
     owner: str,
+    floor_render: Ntk,
+    floor_train: Ntk,
+    now: datetime,
     kinds: Collection[TaskKind] = ALL_TASK_KINDS,
     memory_gib: float = MEMORY_GIB_MAX,
 ) -> int:
     """Give a node that has begun all of its award half of what another winner of the same job has not begun.
 
-    It is paid its own price, so this happens only where that is not higher. The number of tasks that it may now lease.
+    It is paid the lower of the two prices, if that is not below its floor per CU; the other's award shrinks. The number
+    of tasks that it may now lease.
     """
     values = {"node_id": node_id, "owner": owner, "kinds": list(kinds), "memory_mib": int(memory_gib * 1024)}
-    return sum(conn.execute(store.TAKE_OVER, values).scalars())
+    floors = {"floor_render": floor_render.micro, "floor_train": floor_train.micro, "now": now}
+    return sum(conn.execute(store.TAKE_OVER, values | floors).scalars())
 
 
 def extend_leases(

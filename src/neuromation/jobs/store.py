@@ -219,26 +219,34 @@ LEASE = text(f"""
     from picked p where t.id = p.id returning {_TASK}, null as commit
 """)
 
-# From a winner that has much left to one that has nothing left, in one job: half of what the first has not begun, where
-# the customer pays no more for it. The two awards are locked in the order of their ids and looked at again.
+# From a winner that has much left to one that has nothing left, in one job: half of what the first has not begun, as an
+# award of its own at the lower of the two prices, unless that is below the taker's floor.
 TAKE_OVER = text(f"""
     with pair as materialized (
-        select m.id as mine, o.id as theirs from job_quota m
-        join job_quota o on o.job_id = m.job_id and o.node_id <> m.node_id and o.open and o.price >= m.price
-            and o.awarded - o.taken >= 2
-        where m.node_id = :node_id and m.open and m.taken = m.awarded and exists (
-            select from job_task t where t.job_id = m.job_id and t.needs_quota and {_FITS})
-        order by o.awarded - o.taken desc, m.id, o.id limit 1
+        select m.job_id, o.id as theirs, least(m.price, o.price) as price from job_quota m
+        join job_quota o on o.job_id = m.job_id and o.node_id <> m.node_id and o.open and o.awarded - o.taken >= 2
+        where m.node_id = :node_id and m.open and not exists (
+                select from job_quota r
+                where r.job_id = m.job_id and r.node_id = m.node_id and r.open and r.taken < r.awarded)
+            and exists (
+                select from job_task t where t.job_id = m.job_id and t.needs_quota and {_FITS}
+                    and case when t.kind = 'generate' then :floor_render else :floor_train end * (t.cu / 1000000.0)
+                        <= least(m.price, o.price))
+        order by o.awarded - o.taken desc, 3, 2 limit 1
     ), locked as materialized (
-        select q.id, q.open, q.awarded - q.taken as room from job_quota q, pair p
-        where q.id in (p.mine, p.theirs) order by q.id for update of q
+        select q.id, q.awarded - q.taken as room from job_quota q join pair p on q.id = p.theirs
+        where q.open for update of q
     ), moved as materialized (
-        select p.mine, p.theirs, o.room / 2 as n from pair p
-        join locked m on m.id = p.mine and m.open join locked o on o.id = p.theirs and o.open and o.room >= 2
+        select p.job_id, p.theirs, p.price, l.room / 2 as n from pair p join locked l on l.id = p.theirs
+        where l.room >= 2
+    ), given as (
+        update job_quota q set awarded = q.awarded - v.n from moved v where q.id = v.theirs
     )
-    update job_quota q set awarded = q.awarded + case when q.id = v.mine then v.n else -v.n end
-    from moved v where q.id in (v.mine, v.theirs)
-    returning case when q.id = v.mine then v.n else 0 end as n
+    insert into job_quota (job_id, node_id, auction_id, awarded, price, created_at)
+    select job_id, :node_id, 'taken over from ' || theirs, n, price, :now from moved
+    on conflict (job_id, node_id, auction_id) do update
+        set awarded = job_quota.awarded + excluded.awarded, price = excluded.price, open = true
+    returning awarded - taken as n
 """)
 
 EXTEND = text("""

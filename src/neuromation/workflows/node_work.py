@@ -161,7 +161,15 @@ def _lease(world: World, conn: sa.Connection, node: Node, body: wire.Poll, now: 
         )
 
     tasks = lease()
-    if not tasks and jobs.take_over(conn, node.id, owner=node.owner, memory_gib=memory_gib):
+    if not tasks and jobs.take_over(
+        conn,
+        node.id,
+        owner=node.owner,
+        floor_render=node.floor_render or ZERO,
+        floor_train=node.floor_train or ZERO,
+        memory_gib=memory_gib,
+        now=now,
+    ):
         tasks = lease()  # who is done with its own award helps a slower winner out
     return [_lease_view(world, task) for task in tasks]
 

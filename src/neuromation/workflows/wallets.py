@@ -61,16 +61,20 @@ def statement(conn: sa.Connection, account_id: str, *, limit: int) -> wire.State
     return wire.Statement(entries=lines)
 
 
-def fund(world: World, conn: sa.Connection, principal: Principal, body: wire.Funding) -> wire.Wallet:
-    """Credit an account from custody. Raises NotFound for an unknown email, InsufficientFunds beyond the supply."""
+def fund(
+    world: World, conn: sa.Connection, principal: Principal, body: wire.Funding, *, key: str | None = None
+) -> wire.Wallet:
+    """Credit an account from custody, once for all requests of an operator's key.
+
+    Raises NotFound for an unknown email, InsufficientFunds beyond the supply, KeyReused for another body.
+    """
     now = world.now()
     amount = Ntk.parse(body.amount)
     if amount == ZERO:
         raise Invalid("an amount of 0 funds nothing; give a positive amount of NTK", reason="zero-amount")
     account = accounts.account_by_email(conn, body.email)
-    key = new_id("xfr", now)
     credit = Transfer(
-        key=key,
+        key=f"fund:{principal.account_id}:{key}" if key else new_id("xfr", now),
         debit=CUSTODY,
         credit=f"user:{account.id}",
         amount=amount,
