@@ -132,6 +132,27 @@ def test_the_seal_covers_what_commits_late(engine: sa.Engine) -> None:
     books_are_right(engine)
 
 
+def test_the_seal_waits_for_every_writer_that_drew_a_number(engine: sa.Engine) -> None:
+    with engine.begin() as conn:
+        ann, bob, eve, joe = (an_account(conn, name, micro=100) for name in ("ann", "bob", "eve", "joe"))
+
+    def sealed() -> int:
+        with engine.begin() as conn:
+            return service.seal(conn, now=NOW, limit=100).position
+
+    sealed(), sealed(), sealed()
+    before = sealed()
+    with engine.connect() as first, engine.connect() as second:
+        service.transfer(first, [a_payment("first", ann, bob)], now=NOW)
+        service.transfer(second, [a_payment("second", eve, joe)], now=NOW)
+        assert sealed() == before
+        first.commit()
+        assert [sealed(), sealed(), sealed()] == [before + 1] * 3
+        second.commit()
+    assert sealed() == before + 2
+    books_are_right(engine)
+
+
 def test_the_seal_forgets_nothing_when_it_is_laid_while_others_write(engine: sa.Engine) -> None:
     with engine.begin() as conn:
         accounts = [an_account(conn, f"a{n}", micro=1_000) for n in range(8)]

@@ -208,7 +208,10 @@ def audit(conn: sa.Connection) -> list[Finding]:
 
 
 def seal(conn: sa.Connection, *, now: datetime, limit: int) -> Seal:
-    """Chain up to `limit` committed transfers to the chain over the whole log; the chain's new head."""
+    """Chain up to `limit` committed transfers to the chain over the whole log; the chain's new head.
+
+    Call it first in a transaction: one that has written already chains, too, but leaves older transfers to be looked at again.
+    """
     del now  # the chain holds the transfers' own times
     return store.seal(conn, limit=_limit(limit, SEAL_MAX))
 

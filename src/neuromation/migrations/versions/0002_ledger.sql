@@ -271,6 +271,10 @@ declare
     state record;
     t record;
     done boolean;
+    -- Read before this transaction draws a number of its own: whoever drew an id up to `drawn` had locked its accounts by then,
+    -- so its number is below ours. A caller that has written already has an older number and leaves the mark to another.
+    drawn bigint := coalesce(pg_sequence_last_value(pg_get_serial_sequence('ledger_transfer', 'id')), 0);
+    may_mark boolean := pg_current_xact_id_if_assigned() is null;
 begin
     insert into ledger_seal_state default values on conflict do nothing;
     select * into state from ledger_seal_state for update;  -- one sealer at a time
@@ -297,10 +301,8 @@ begin
             update ledger_seal_state set settled = candidate;
         end if;
         -- A barrier ahead of the newest transaction came with a restored copy: it would never be reached.
-        if done or state.barrier = '0' or state.barrier > pg_snapshot_xmax(pg_current_snapshot()) then
-            -- The id first, then the barrier: whoever drew an id up to this one had locked its accounts, so it has a number below.
-            update ledger_seal_state set candidate = coalesce(pg_sequence_last_value(pg_get_serial_sequence('ledger_transfer', 'id')), 0);
-            update ledger_seal_state set barrier = pg_snapshot_xmax(pg_current_snapshot());
+        if may_mark and (done or state.barrier = '0' or state.barrier > pg_snapshot_xmax(pg_current_snapshot())) then
+            update ledger_seal_state set candidate = greatest(drawn, settled), barrier = pg_current_xact_id();
         end if;
     end if;
     return next;
