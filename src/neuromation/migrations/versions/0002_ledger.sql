@@ -137,8 +137,12 @@ declare
     pend bigint[];  post bigint[];  amt bigint[];  body bytea[];  dx int[];  cx int[];
     -- of each locked account
     acc text[];  free bigint[];  dp bigint[];  dq bigint[];  cp bigint[];  cq bigint[];  was bigint[];  ver bigint[];  head bytea[];
-    t_id bigint;
-    t_expires timestamptz;
+    -- of each transfer that is decided and not yet written, and of its two entries
+    m int := 0;
+    clash boolean;
+    t_id bigint[];  t_key text[];  t_op text[];  t_debit text[];  t_credit text[];  t_amount bigint[];  t_kind text[];  t_ref text[];
+    t_memo text[];  t_hold bigint[];  t_expires timestamptz[];  t_body bytea[];
+    e_acc text[];  e_ver bigint[];  e_id bigint[];  e_amount bigint[];  e_balance bigint[];  e_held bigint[];  e_due bigint[];  e_hash bytea[];
 begin
     -- What a resolution moves stands in its hold, which never changes.
     while i <= n loop
@@ -172,7 +176,30 @@ begin
     end loop;
 
     i := 1;
-    while i <= n loop
+    while i <= n or m > 0 loop
+        -- All is written at once at the end; earlier only before a group that repeats a key or closes a hold once more.
+        clash := i > n;  j := i;
+        while m > 0 and not clash and j <= n and f[(j - 1) * 10 + 1] = f[(i - 1) * 10 + 1] loop
+            clash := f[(j - 1) * 10 + 2] = any(t_key) or coalesce(h_id[j] = any(t_hold), false);
+            j := j + 1;
+        end loop;
+        if m > 0 and clash then
+            insert into ledger_transfer (id, key, operation, debit, credit, amount, kind, ref, memo, hold, expires, hash, created)
+            overriding system value
+            select v.*, p_now from unnest(t_id, t_key, t_op, t_debit, t_credit, t_amount, t_kind, t_ref, t_memo, t_hold, t_expires, t_body) v;
+            insert into ledger_entry (account, version, transfer, amount, balance, held, due, hash)
+            select * from unnest(e_acc, e_ver, e_id, e_amount, e_balance, e_held, e_due, e_hash);
+            if 'hold' = any(t_op) then
+                insert into ledger_open_hold (hold, key, expires)
+                select v.* from unnest(t_id, t_key, t_expires) v (hold, key, expires) where v.expires is not null;
+            end if;
+            delete from ledger_open_hold x where x.hold = any(t_hold);
+            m := 0;
+            t_id := '{}';  t_key := '{}';  t_op := '{}';  t_debit := '{}';  t_credit := '{}';  t_amount := '{}';  t_kind := '{}';
+            t_ref := '{}';  t_memo := '{}';  t_hold := '{}';  t_expires := '{}';  t_body := '{}';
+            e_acc := '{}';  e_ver := '{}';  e_id := '{}';  e_amount := '{}';  e_balance := '{}';  e_held := '{}';  e_due := '{}';  e_hash := '{}';
+        end if;
+        exit when i > n;
         grp := f[(i - 1) * 10 + 1]::int;
         first := i;  fresh := 0;  outcome := 'applied';  subject := null;  needed := null;  available := null;  ids := '{}';
 
@@ -228,38 +255,32 @@ begin
         elsif fresh = 0 then
             outcome := 'replayed';
         else
-            -- Then for good: the transfer, its two entries, the open hold.
+            -- Then for good: the transfer and its two entries.
             for j in first .. i - 1 loop
-                o := (j - 1) * 10;  d := dx[j];  c := cx[j];
-                t_expires := p_now + f[o + 10]::bigint * interval '1 second';
-                insert into ledger_transfer (key, operation, debit, credit, amount, kind, ref, memo, hold, expires, hash, created)
-                values (f[o + 2], f[o + 3], f[o + 4], f[o + 5], amt[j], f[o + 7], f[o + 8], f[o + 9], h_id[j], t_expires, body[j], p_now)
-                returning ledger_transfer.id into t_id;
-                ids[j - first + 1] := t_id;
+                o := (j - 1) * 10;  d := dx[j];  c := cx[j];  m := m + 1;
+                t_id[m] := nextval('ledger_transfer_id_seq');
+                ids[j - first + 1] := t_id[m];
+                t_key[m] := f[o + 2];  t_op[m] := f[o + 3];  t_debit[m] := f[o + 4];  t_credit[m] := f[o + 5];  t_amount[m] := amt[j];
+                t_kind[m] := f[o + 7];  t_ref[m] := f[o + 8];  t_memo[m] := f[o + 9];  t_hold[m] := h_id[j];  t_body[m] := body[j];
+                t_expires[m] := p_now + f[o + 10]::bigint * interval '1 second';
                 dp[d] := dp[d] + pend[j];  dq[d] := dq[d] + post[j];  ver[d] := ver[d] + 1;
                 cp[c] := cp[c] + pend[j];  cq[c] := cq[c] + post[j];  ver[c] := ver[c] + 1;
-                head[d] := ledger_entry_hash(head[d], body[j], t_id, ver[d], -post[j], cq[d] - dq[d], dp[d], cp[d]);
-                head[c] := ledger_entry_hash(head[c], body[j], t_id, ver[c], post[j], cq[c] - dq[c], dp[c], cp[c]);
-                insert into ledger_entry (account, version, transfer, amount, balance, held, due, hash) values
-                    (acc[d], ver[d], t_id, -post[j], cq[d] - dq[d], dp[d], cp[d], head[d]),
-                    (acc[c], ver[c], t_id, post[j], cq[c] - dq[c], dp[c], cp[c], head[c]);
-                if t_expires is not null then
-                    insert into ledger_open_hold (hold, key, expires) values (t_id, f[o + 2], t_expires);
-                elsif h_id[j] is not null then
-                    delete from ledger_open_hold x where x.hold = h_id[j];
-                end if;
+                head[d] := ledger_entry_hash(head[d], body[j], t_id[m], ver[d], -post[j], cq[d] - dq[d], dp[d], cp[d]);
+                head[c] := ledger_entry_hash(head[c], body[j], t_id[m], ver[c], post[j], cq[c] - dq[c], dp[c], cp[c]);
+                e_acc[m * 2 - 1] := acc[d];  e_ver[m * 2 - 1] := ver[d];  e_id[m * 2 - 1] := t_id[m];  e_amount[m * 2 - 1] := -post[j];
+                e_balance[m * 2 - 1] := cq[d] - dq[d];  e_held[m * 2 - 1] := dp[d];  e_due[m * 2 - 1] := cp[d];  e_hash[m * 2 - 1] := head[d];
+                e_acc[m * 2] := acc[c];  e_ver[m * 2] := ver[c];  e_id[m * 2] := t_id[m];  e_amount[m * 2] := post[j];
+                e_balance[m * 2] := cq[c] - dq[c];  e_held[m * 2] := dp[c];  e_due[m * 2] := cp[c];  e_hash[m * 2] := head[c];
             end loop;
         end if;
         return next;
     end loop;
 
-    for j in 1 .. coalesce(cardinality(acc), 0) loop
-        if ver[j] > was[j] then
-            update ledger_account l
-            set debits_pending = dp[j], debits_posted = dq[j], credits_pending = cp[j], credits_posted = cq[j], version = ver[j], hash = head[j]
-            where l.code = acc[j];
-        end if;
-    end loop;
+    -- The list of codes, said once more, lets the index find them whatever the planner thinks of the join.
+    update ledger_account l
+    set debits_pending = v.dp, debits_posted = v.dq, credits_pending = v.cp, credits_posted = v.cq, version = v.ver, hash = v.head
+    from unnest(acc, dp, dq, cp, cq, ver, was, head) v (code, dp, dq, cp, cq, ver, was, head)
+    where l.code = any(acc) and l.code = v.code and v.ver > v.was;
 end $$;
 
 -- Chain up to p_limit committed transfers that are not in the chain yet. The order is the order of sealing; it can no
