@@ -63,17 +63,19 @@ TABLE = """
     GET    /v1/datasets                               401 401 401 401   200 200 200 200 200 403 200
     GET    /v1/datasets/{ref}                         401 401 401 401   200 404 404 404 200 403 404
     GET    /v1/datasets/{ref}/files/{name}            401 401 401 401   200 404 404 404 200 403 404
+    PUT    /v1/datasets/{ref}/visibility              401 401 401 401   200 404 404 404 200 403 404
     GET    /v1/models                                 401 401 401 401   200 200 200 200 200 403 200
     GET    /v1/models/{ref}                           401 401 401 401   200 404 404 404 200 403 404
     GET    /v1/models/{ref}/files/{name}              401 401 401 401   200 404 404 404 200 403 404
+    PUT    /v1/models/{ref}/visibility                401 401 401 401   200 404 404 404 200 403 404
 
     POST   /v1/quotes                                 401 401 401 401   201 403 201 403 403 403 201
     GET    /v1/quotes/{quote_id}                      401 401 401 401   200 403 404 403 403 403 404
     POST   /v1/jobs                                   401 401 401 401   202 403 404 403 403 403 404
     GET    /v1/jobs                                   401 401 401 401   200 200 200 200 200 403 200
-    GET    /v1/jobs/{job_id}                          401 401 401 401   200 403 403 403 200 403 403
-    POST   /v1/jobs/{job_id}/cancel                   401 401 401 401   200 403 403 403 403 403 403
-    GET    /v1/jobs/{job_id}/events                   401 401 401 401   200 403 403 403 200 403 403
+    GET    /v1/jobs/{job_id}                          401 401 401 401   200 404 404 404 200 403 404
+    POST   /v1/jobs/{job_id}/cancel                   401 401 401 401   200 403 404 403 403 403 404
+    GET    /v1/jobs/{job_id}/events                   401 401 401 401   200 404 404 404 200 403 404
 
     POST   /v1/nodes                                  401 401 401 401   403 201 403 403 403 403 201
     GET    /v1/nodes                                  401 401 401 401   200 200 200 200 200 403 200
@@ -260,6 +262,10 @@ def _get(path: str) -> Callable[[Stage], Ask]:
     return lambda stage: (path.format(s=stage), {})
 
 
+def _put(path: str, body: Json) -> Callable[[Stage], Ask]:
+    return lambda stage: (path.format(s=stage), {"json": body})
+
+
 def _bytes(path: str) -> Callable[[Stage], Ask]:
     data = b"some bytes"
     return lambda stage: (path.format(s=stage, sha256=hashlib.sha256(data).hexdigest()), {"content": data})
@@ -305,8 +311,12 @@ REQUESTS: dict[tuple[str, str], Callable[[Stage], Ask]] = {
     ("POST", "/v1/datasets"): _post("/v1/datasets", _new_dataset),
     ("GET", "/v1/datasets/{ref}"): _get("/v1/datasets/{s.finished[result][version]}"),
     ("GET", "/v1/datasets/{ref}/files/{name}"): _get("/v1/datasets/{s.finished[result][version]}/files/README.md"),
+    ("PUT", "/v1/datasets/{ref}/visibility"): _put(
+        "/v1/datasets/{s.finished[result][version]}/visibility", {"visibility": "private"}
+    ),
     ("GET", "/v1/models/{ref}"): _get("/v1/models/{s.model}"),
     ("GET", "/v1/models/{ref}/files/{name}"): _get("/v1/models/{s.model}/files/w.bin"),
+    ("PUT", "/v1/models/{ref}/visibility"): _put("/v1/models/{s.model}/visibility", {"visibility": "private"}),
     ("POST", "/v1/quotes"): _post("/v1/quotes", lambda s: {"order": an_order()}),
     ("GET", "/v1/quotes/{quote_id}"): lambda s: (f"/v1/quotes/{s.evaluation_quote()}", {}),
     ("POST", "/v1/jobs"): _post("/v1/jobs", lambda s: {"quote": s.evaluation_quote()}),

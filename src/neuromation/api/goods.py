@@ -112,6 +112,16 @@ def _catalogue_of(kind: Literal["dataset", "model"]) -> None:
         with world.transaction() as conn:
             return goods.version(conn, kind, ref, principal)
 
+    @router.put(
+        f"/{plural}/{{ref}}/visibility",
+        responses=problems(401, 403, 404, 409, 413, 422),
+        operation_id=f"set_{kind}_visibility",
+    )
+    def set_visibility(ref: RefPath, body: wire.NewVisibility, principal: Person, world: TheWorld) -> wire.VersionInfo:
+        """List all versions of one's own for everybody, or take them back. A listed name belongs to its item for good."""
+        with world.transaction() as conn:
+            return goods.set_visibility(conn, kind, ref, body, principal)
+
     @router.get(
         f"/{plural}/{{ref}}/files/{{name:path}}",
         response_class=StreamingResponse,

@@ -99,6 +99,17 @@ def show(connection: Connection, ref: RefArgument) -> None:
     connection.out.result(version, lambda: show_version(connection.out, version))
 
 
+@command(app, "share", example="neuromation dataset share digits-2k")
+def share(
+    connection: Connection,
+    ref: RefArgument,
+    private: Annotated[bool, typer.Option("--private", help="Take it back: yours alone again.")] = False,
+) -> None:
+    """List a data set of yours, with all its versions, for everybody with an account; free of charge, under its licence."""
+    version = connection.client.set_visibility("dataset", ref, "private" if private else "listed")
+    connection.out.result(version, lambda: show_version(connection.out, version))
+
+
 @command(app, "export", example="neuromation dataset export digits-2k --format imagefolder --out digits-png")
 def export(connection: Connection, ref: RefArgument, out: OutOption, format: FormatOption = "parquet") -> None:
     """Download a data set, or take a folder, and write it in a format of your choice. A repeated download resumes."""

@@ -214,6 +214,17 @@ def show(connection: Connection, ref: RefArgument) -> None:
     connection.out.result(version, lambda: show_version(connection.out, version))
 
 
+@command(app, "share", example="neuromation model share digits-net")
+def share(
+    connection: Connection,
+    ref: RefArgument,
+    private: Annotated[bool, typer.Option("--private", help="Take it back: yours alone again.")] = False,
+) -> None:
+    """List a model of yours, with all its versions, for everybody with an account; free of charge, under its licence."""
+    version = connection.client.set_visibility("model", ref, "private" if private else "listed")
+    connection.out.result(version, lambda: show_version(connection.out, version))
+
+
 @command(app, "download", example="neuromation model download digits-net --out digits-net")
 def download(connection: Connection, ref: RefArgument, out: OutOption) -> None:
     """All files of a model: weights, ONNX, card. Verified; a repeat resumes."""

@@ -156,6 +156,14 @@ class Client:
         """A model's version by id, name (the newest) or name@number."""
         return self._transport.get(wire.VersionInfo, f"/models/{segment(ref)}")
 
+    def set_visibility(
+        self, kind: Literal["dataset", "model"], ref: str, visibility: Literal["private", "listed"]
+    ) -> wire.VersionInfo:
+        """List a data set or a model of the caller's, with all its versions, for everybody; or take it back."""
+        message = wire.NewVisibility(visibility=visibility)
+        path = f"/{kind}s/{segment(ref)}/visibility"
+        return self._transport.ask(wire.VersionInfo, "PUT", path, message, idempotent=True)
+
     def _versions(self, path: str) -> Iterator[wire.VersionInfo]:
         after: str | None = None
         while True:

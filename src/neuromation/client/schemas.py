@@ -204,6 +204,12 @@ class VersionInfo(Answer):
     files: list[FileInfo]
 
 
+class NewVisibility(Wire):
+    """Who may see and download all versions of an item: its owner alone, or everybody with an account."""
+
+    visibility: Literal["private", "listed"]
+
+
 class VersionList(Answer):
     versions: list[VersionInfo]
     next_after: str | None = None

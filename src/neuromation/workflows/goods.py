@@ -137,6 +137,16 @@ def version(conn: sa.Connection, kind: Goods, ref: str, principal: Principal) ->
     return version_view(catalog.get_version(conn, ref, _viewer(principal), kind=kind))
 
 
+def set_visibility(
+    conn: sa.Connection, kind: Goods, ref: str, body: wire.NewVisibility, principal: Principal
+) -> wire.VersionInfo:
+    """List an item for everybody, or take it back. Raises NotFound, NotYours, NameTaken."""
+    viewer = _viewer(principal)
+    found = catalog.get_version(conn, ref, viewer, kind=kind)
+    catalog.set_visibility(conn, found.item.id, body.visibility, viewer=viewer)
+    return version_view(catalog.get_version(conn, found.id, viewer, kind=kind))
+
+
 def file_of(conn: sa.Connection, kind: Goods, ref: str, name: str, principal: Principal) -> wire.FileInfo:
     """Where a file of a version is. Raises NotFound."""
     found = catalog.get_version(conn, ref, _viewer(principal), kind=kind)
