@@ -75,10 +75,18 @@ def test_a_broken_connection_is_tried_again_when_the_request_is_idempotent(
 
 
 def test_a_request_that_is_not_idempotent_is_never_sent_twice(platform: StandIn, client: Client) -> None:
-    platform.on("POST", "/admin/fund", DROP)
+    platform.on("POST", "/accounts", DROP)
     with pytest.raises(Unreachable):
-        client.admin_fund(email="ada@example.org", amount="100")
+        client.register(email="ada@example.org", password="a long password", name="Ada")
     assert len(platform.asked) == 1
+
+
+def test_a_funding_is_sent_again_under_its_key(platform: StandIn, client: Client) -> None:
+    platform.on("POST", "/admin/fund", DROP, DROP)
+    with pytest.raises(Unreachable):
+        client.admin_fund(email="ada@example.org", amount="100", idempotency_key="funding-0001")
+    keys = {asked.headers["idempotency-key"] for asked in platform.asked}
+    assert len(platform.asked) > 1 and keys == {"funding-0001"}
 
 
 def test_a_server_fault_repeats_idempotent_requests_only(platform: StandIn, client: Client) -> None:

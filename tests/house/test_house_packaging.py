@@ -16,7 +16,7 @@ from house_sources import ROOT, Source, is_stale, sources
 # A name that is imported -> the distribution that is asked for and always brings it.
 BROUGHT_BY = {"pydantic-core": "pydantic", "starlette": "fastapi", "markupsafe": "jinja2"}
 # Never imported by name: torch's ONNX exporter loads it.
-LOADED_BY_OTHERS = {"onnxscript", "httptools", "uvloop"}  # torch.onnx the first, uvicorn the others
+LOADED_BY_OTHERS = {"onnxscript", "uvloop"}  # by torch.onnx, by uvicorn
 KNOWN_UNUSED: set[str] = set()
 
 

@@ -73,9 +73,9 @@ def test_a_training_survives_the_death_of_the_process_at_this_step(rig: Rig, dat
 
 
 def test_a_data_set_survives_the_death_of_everything_but_the_nodes(rig: Rig) -> None:
-    job = rig.dataset("blackout", units=2000, shard_units=100)
+    job = rig.dataset("blackout", units=8000, shard_units=100)
     rig.reached(job, lambda now: now.tasks.accepted >= 3, "some shards to be accepted")
     rig.restart()  # SIGKILL to the API, the worker, their parent and the database
     until("the nodes to be back", lambda: all(rig.node(n).state == "eligible" for n in NAMES), told=rig.story)
-    check(rig, job, units=2000)
+    check(rig, job, units=8000)
     assert rig.customer.job(job.id).state == "settled", rig.about(job)
