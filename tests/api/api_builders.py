@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2 as httpx
+import numpy as np
 import uvicorn
 from fastapi import FastAPI
 
@@ -21,6 +22,7 @@ from neuromation.api.app import create_app
 from neuromation.kernel.clock import FakeClock
 from neuromation.kernel.hashing import merkle_root
 from neuromation.ledger import service as ledger
+from neuromation.synthetic.formats.labelled import Labelled, encode_labelled
 from neuromation.synthetic.formats.shard import encode_shard, shard_hashes
 from neuromation.synthetic.generator import get_generator, parse_params
 from neuromation.worker.loop import Worker
@@ -283,3 +285,15 @@ def a_platform(world: World, clock: FakeClock) -> Iterator[Platform]:
     app = create_app(world)
     with served(app) as (server, url), httpx.Client(base_url=url, timeout=30) as http:
         yield Platform(world, app, server, url, clock, Worker(world), http)
+
+
+def a_table(classes: str = "0123456789", splits: str = "test") -> bytes:
+    """A small real set: one picture a class."""
+    count = len(classes)
+    images = np.zeros((count, 8, 8), np.uint8)
+    return encode_labelled(Labelled(images, np.arange(count), np.full(count, splits), tuple(classes), 16))
+
+
+def a_real_set(owner: Caller, name: str, **table: str) -> Json:
+    files = [{"name": "real.parquet", "sha256": owner.upload(a_table(**table))}]
+    return done(owner.post("/v1/datasets", {"name": name, "title": "Real", "files": files}), 201)

@@ -7,7 +7,6 @@ import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-import numpy as np
 import pytest
 
 from api.api_builders import (
@@ -16,6 +15,8 @@ from api.api_builders import (
     Json,
     Platform,
     a_platform,
+    a_real_set,
+    a_table,
     an_evaluation,
     an_order,
     done,
@@ -25,7 +26,6 @@ from api.api_builders import (
 from neuromation.catalog import service as catalog
 from neuromation.client.schemas import BLOB_MAX_BYTES, BODY_MAX_BYTES
 from neuromation.kernel.hashing import merkle_root, sha256_hex
-from neuromation.synthetic.formats.labelled import Labelled, encode_labelled
 from neuromation.workflows.policy import Policy
 from neuromation.workflows.world import World
 
@@ -42,18 +42,6 @@ def customer(platform: Platform) -> Caller:
 def awake(platform: Platform) -> None:
     """Three nodes of three owners that could work now."""
     platform.pool(3)
-
-
-def a_table(classes: str = "0123456789", splits: str = "test") -> bytes:
-    """A small real set: one picture a class."""
-    count = len(classes)
-    images = np.zeros((count, 8, 8), np.uint8)
-    return encode_labelled(Labelled(images, np.arange(count), np.full(count, splits), tuple(classes), 16))
-
-
-def a_real_set(owner: Caller, name: str, **table: str) -> Json:
-    files = [{"name": "real.parquet", "sha256": owner.upload(a_table(**table))}]
-    return done(owner.post("/v1/datasets", {"name": name, "title": "Real", "files": files}), 201)
 
 
 def a_model(platform: Platform, owner: Caller, name: str = "brain") -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from api.api_builders import Caller, Platform, done, problem
-from api.test_api_bad_input import a_real_set
+from api.api_builders import Caller, Platform, a_real_set, done, problem
 
 SHELVES = "/v1/datasets/shelves"
 

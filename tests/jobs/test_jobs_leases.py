@@ -50,7 +50,7 @@ def test_a_leased_task_says_who_until_when_for_how_much(conn: Connection, clock:
     (task,) = leased(conn, "rig", clock.now(), lease_s=30)
     assert (task.state, task.node_id, task.attempt, task.price) == (TaskState.LEASED, "rig", 1, Ntk(10))
     assert task.lease_expires_at == clock.now() + timedelta(seconds=30)
-    assert jobs.held_by(conn, "rig") == [task] == [jobs.get_task(conn, task.id)]
+    assert jobs.get_task(conn, task.id) == task
 
 
 def test_the_higher_priority_goes_first(conn: Connection, clock: FakeClock) -> None:
@@ -239,6 +239,19 @@ def test_a_winner_that_is_done_takes_over_half_of_what_another_has_not_begun(
     assert jobs.take_over(conn, "stranger", owner="acc_stranger", **floors) == 0
 
 
+def test_nobody_takes_over_more_than_is_ready_for_it(conn: Connection, clock: FakeClock) -> None:
+    """What is pinned to the slower winner keeps its room there; else those tasks would wait for the deadline."""
+    job = a_job(conn, clock.now())
+    pinned = [a_task(seq, pinned_to="slow") for seq in range(3)]
+    jobs.enqueue(conn, job.id, [*pinned, a_task(3), a_task(4)], now=clock.now())
+    jobs.set_quotas(conn, job.id, [NewQuota("fast", 1, Ntk(10)), NewQuota("slow", 4, Ntk(10))], now=clock.now())
+    leased(conn, "fast", clock.now())
+    free: dict[str, Any] = {"floor_render": Ntk(0), "floor_train": Ntk(0), "now": clock.now()}
+    assert jobs.take_over(conn, "fast", owner="acc_fast", **free) == 1
+    assert len(leased(conn, "fast", clock.now())) == 1
+    assert len(leased(conn, "slow", clock.now())) == 3
+
+
 # ---- breaks
 
 
@@ -305,14 +318,12 @@ def test_a_task_that_outlives_too_many_nodes_fails_at_last(conn: Connection, clo
 def test_an_award_that_nobody_uses_is_found(conn: Connection, clock: FakeClock) -> None:
     start = clock.now()
     job = a_running_job(conn, start, tasks=4, idle=1, busy=2, done=1)
-    leased(conn, "busy", start, limit=1)
+    (held,) = leased(conn, "busy", start, limit=1)
     leased(conn, "done", start)
     assert jobs.idle_awards(conn, job.id, before=start) == []
     later = clock.advance(30)
     assert jobs.idle_awards(conn, job.id, before=later) == ["idle"]
-    jobs.extend_leases(conn, "busy", [t.id for t in jobs.held_by(conn, "busy")], lease_s=60, now=later)
-    for task in jobs.held_by(conn, "busy"):
-        jobs.commit_result(conn, "busy", a_commit(task), now=later)
+    jobs.commit_result(conn, "busy", a_commit(held), now=later)
     assert jobs.idle_awards(conn, job.id, before=clock.advance(1)) == ["busy", "idle"]
     leased(conn, "idle", clock.now(), limit=1)
     assert jobs.idle_awards(conn, job.id, before=clock.now()) == ["busy"]
@@ -347,7 +358,7 @@ def test_only_leases_that_ran_out_are_taken_back(conn: Connection, clock: FakeCl
     jobs.extend_leases(conn, "rig", [second.id], lease_s=60, now=clock.advance(50))
     assert jobs.expire_leases(conn, now=clock.now()) == []
     assert [r.task_id for r in jobs.expire_leases(conn, now=clock.advance(20))] == [first.id]
-    assert [task.id for task in jobs.held_by(conn, "rig")] == [second.id]
+    assert jobs.get_task(conn, second.id).state is TaskState.LEASED
     assert [r.task_id for r in jobs.expire_leases(conn, now=clock.advance(60))] == [second.id]
     assert jobs.expire_leases(conn, now=clock.advance(600)) == []
 

@@ -34,7 +34,7 @@ from neuromation.kernel.money import ZERO
 
 NODES = ("a1", "a2", "b1")
 OWNERS = {"a1": "acc_a", "a2": "acc_a", "b1": "acc_b"}
-WORK, AUDITS, ATTEMPTS_MAX = 4, 1, 3
+WORK, PINNED, AUDITS, ATTEMPTS_MAX = 5, 2, 1, 3
 LEASE_S = 60.0
 
 P, L, C, A, S, F = (
@@ -53,6 +53,7 @@ picks = st.integers(0, 99)
 class ModelTask:
     needs_quota: bool
     owners_out: set[str]
+    pinned_to: str | None = None
     state: TaskState = P
     attempt: int = 0
     forgiven: int = 0
@@ -62,6 +63,9 @@ class ModelTask:
     nodes_out: set[str] = field(default_factory=set)
     seen: dict[tuple[str, int], Task] = field(default_factory=dict)  # by node and attempt: leases ever given
     commits: dict[int, tuple[str, str]] = field(default_factory=dict)  # by attempt: node and text
+
+    def unpin(self, node: str) -> None:
+        self.pinned_to = None if self.pinned_to == node else self.pinned_to
 
 
 @dataclass
@@ -84,12 +88,13 @@ class LeaseMachine(RuleBasedStateMachine):
         self.clock = FakeClock()
         self.conn = self.engine.connect()
         self.job = a_job(self.conn, self.clock.now())
-        work = [a_task(i, attempts_max=ATTEMPTS_MAX) for i in range(WORK)]
+        pins = ["b1"] * PINNED + [None] * (WORK - PINNED)
+        work = [a_task(i, attempts_max=ATTEMPTS_MAX, pinned_to=pin) for i, pin in enumerate(pins)]
         audits = [an_audit(i, attempts_max=ATTEMPTS_MAX, excluded_owners=("acc_b",)) for i in range(AUDITS)]
         ids = jobs.enqueue(self.conn, self.job.id, work + audits, now=self.clock.now())
-        self.tasks = {id: ModelTask(True, set()) for id in ids[:WORK]}
+        self.tasks = {id: ModelTask(True, set(), pin) for id, pin in zip(ids, pins, strict=False)}
         self.tasks |= {id: ModelTask(False, {"acc_b"}) for id in ids[WORK:]}
-        self.quotas = [ModelQuota("a1", 2), ModelQuota("a2", 1), ModelQuota("b1", 2)]  # in the order they were made
+        self.quotas = [ModelQuota("a1", 2), ModelQuota("a2", 1), ModelQuota("b1", 4)]  # in the order they were made
         awards = [NewQuota(quota.node, quota.awarded) for quota in self.quotas]
         jobs.set_quotas(self.conn, self.job.id, awards, now=self.clock.now())
 
@@ -106,7 +111,8 @@ class LeaseMachine(RuleBasedStateMachine):
         return next((quota for quota in self.quotas if quota.node == node and quota.room > 0), None)
 
     def fits(self, task: ModelTask, node: str) -> bool:
-        return task.state is P and node not in task.nodes_out and OWNERS[node] not in task.owners_out
+        is_let = node not in task.nodes_out and OWNERS[node] not in task.owners_out
+        return task.state is P and is_let and task.pinned_to in (None, node)
 
     def give_back(
         self, task: ModelTask, reason: BreakReason, *, keep: bool = False, exclude: bool = False
@@ -117,6 +123,7 @@ class LeaseMachine(RuleBasedStateMachine):
             task.quota.awarded -= exclude or not task.quota.is_open
         if exclude:
             task.nodes_out.add(task.holder)
+            task.unpin(task.holder)
         task.forgiven += reason in FORGIVEN_REASONS and task.forgiven < FORGIVEN_MAX
         task.state = F if task.attempt - task.forgiven >= ATTEMPTS_MAX else P
         task.holder, task.expires = (task.holder if keep else None), None
@@ -237,6 +244,8 @@ class LeaseMachine(RuleBasedStateMachine):
         for task in self.tasks.values():
             if task.state is L and task.holder == node:
                 self.give_back(task, BreakReason.NODE_LOST)
+            if task.state is P:
+                task.unpin(node)
         mine = [quota for quota in self.quotas if quota.node == node and quota.is_open]
         room = sum(quota.room for quota in mine)
         for quota in mine:
@@ -257,7 +266,7 @@ class LeaseMachine(RuleBasedStateMachine):
     def take_over(self, node: str) -> None:
         """Who has begun all of its awards gets half of what somebody has not begun; all prices are equal here."""
         is_winner = any(quota.node == node and quota.is_open for quota in self.quotas)
-        fits = any(t.needs_quota and self.fits(t, node) for t in self.tasks.values())
+        fits = sum(t.needs_quota and self.fits(t, node) for t in self.tasks.values())
         others = [quota for quota in self.quotas if quota.node != node and quota.room >= 2]
         free: dict[str, Any] = {"floor_render": ZERO, "floor_train": ZERO, "now": self.clock.now()}
         moved = jobs.take_over(self.conn, node, owner=OWNERS[node], **free)
@@ -265,7 +274,7 @@ class LeaseMachine(RuleBasedStateMachine):
             assert moved == 0
             return
         giver = max(others, key=lambda quota: quota.room)
-        assert moved == giver.room // 2
+        assert moved == min(giver.room // 2, fits)
         giver.awarded -= moved
         rows = jobs.quotas_of(self.conn, self.job.id)
         if len(rows) > len(self.quotas):

@@ -161,7 +161,7 @@ def test_checks_are_counted_by_kind_and_fade(conn: Connection, clock: FakeClock)
     for _ in range(4):
         nodes.record_check(conn, node.id, "generate", passed=True, now=clock.now())
     nodes.record_check(conn, node.id, "train", passed=False, now=clock.now())
-    assert nodes.reputation_of(conn, node.id, "generate", now=clock.now()).passed == 4.0
+    assert nodes.all_reputations_of(conn, node.id, now=clock.now())["generate"].passed == 4.0
     week = clock.advance(7 * 86_400)
     read = nodes.all_reputations_of(conn, node.id, now=week)
     assert {kind: (r.passed, r.failed) for kind, r in read.items()} == {"generate": (2.0, 0.0), "train": (0.0, 0.5)}

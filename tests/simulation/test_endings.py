@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+import sqlalchemy as sa
 from simulated_platform import Simulation, wrong_pixels
 
+from neuromation.accounts import service as accounts
 from neuromation.client import schemas as wire
 from neuromation.jobs import service as jobs
 from neuromation.jobs.model import BreakReason, JobState, Task, TaskKind, TaskState
 from neuromation.kernel.money import ZERO, Ntk
+from neuromation.worker.loop import Worker
 from neuromation.workflows.driving import drive, sweep
 from neuromation.workflows.errors import NoFeasiblePool
 
@@ -135,3 +138,18 @@ def test_a_job_stopped_while_tasks_are_out_ends_though_their_nodes_never_come_ba
 def _tasks(sim: Simulation, job_id: str) -> list[Task]:
     with sim.world.transaction() as conn:
         return sim.tasks(job_id, conn)
+
+
+def test_a_worker_drops_tokens_that_died_long_ago(simulate: Simulate) -> None:
+    sim = simulate(8)
+    short = sim.add_node()
+    with sim.world.transaction() as conn:
+        for ttl_s in (60, None):
+            accounts.create_token(
+                conn, short.owner, name="ci", kind="api", ttl_s=ttl_s, secret=sim.world.secret, now=sim.world.now()
+            )
+        before = conn.execute(sa.text("select count(*) from account_token")).scalar_one()
+    sim.clock.advance(31 * 86_400)
+    Worker(sim.world).turn()
+    with sim.world.transaction() as conn:
+        assert conn.execute(sa.text("select count(*) from account_token")).scalar_one() == before - 1

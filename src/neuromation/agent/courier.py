@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from neuromation.agent.sandbox import Response
 from neuromation.client import NodeClient
 from neuromation.client import schemas as wire
@@ -31,6 +33,15 @@ class _Result:
     is_last: bool
 
 
+@dataclass(frozen=True)
+class _Uploaded:
+    """What is left of a result once its bytes are with the platform."""
+
+    task: wire.TaskLease
+    seconds: float
+    commit: wire.Commit
+
+
 class Courier(threading.Thread):
     """A slot's way to the platform: each result is uploaded at once, commits go together."""
 
@@ -41,7 +52,7 @@ class Courier(threading.Thread):
         self._dropped = dropped
         self._results: queue.Queue[_Result | None] = queue.Queue(UNDELIVERED_MAX)
         self._held: dict[str, wire.TaskLease] = {}  # in the order of their delivery
-        self._uploaded: list[tuple[_Result, wire.Commit]] = []
+        self._uploaded: list[_Uploaded] = []
         self._since = 0.0
 
     def take(self, task: wire.TaskLease, response: Response, seconds: float, *, is_last: bool) -> None:
@@ -75,7 +86,7 @@ class Courier(threading.Thread):
                 self._commit()
 
     def _is_full(self) -> bool:
-        leaves = sum(len(commit.leaves) for _, commit in self._uploaded)
+        leaves = sum(len(one.commit.leaves) for one in self._uploaded)
         return len(self._uploaded) >= GATHER_MAX or leaves > GATHER_LEAVES_MAX
 
     def _upload(self, result: _Result) -> None:
@@ -85,37 +96,31 @@ class Courier(threading.Thread):
             return
         try:
             outputs = {n: self._client.upload_output(task.id, data) for n, data in result.response.outputs.items()}
-            commit = wire.Commit(
-                task=task.id,
-                attempt=task.attempt,
-                root=found["root"],
-                leaves=found["leaves"],
-                outputs=outputs,
-                metrics={k: float(v) for k, v in found["metrics"].items()},
-                cpu_s=float(found["cpu_s"]),
-            )
+            facts = {name: found.get(name) for name in ("root", "leaves", "metrics", "cpu_s")}
+            commit = wire.Commit.model_validate(facts | {"task": task.id, "attempt": task.attempt, "outputs": outputs})
         except NeuromationError as error:
             self._lose([task], error)
-        except (KeyError, TypeError, ValueError) as error:  # what ran in the sandbox may answer anything
+        except ValidationError as error:  # what ran in the sandbox may answer anything
             self._held.pop(task.id, None)
-            give_back(self._client, self._tell, task, "task-crashed", f"the result makes no sense: {error}")
+            why = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3])
+            give_back(self._client, self._tell, task, "task-crashed", f"the result makes no sense: {why}")
         else:
             self._since = self._since if self._uploaded else time.monotonic()
-            self._uploaded.append((result, commit))
+            self._uploaded.append(_Uploaded(task, result.seconds, commit))
 
     def _commit(self) -> None:
         together, self._uploaded = self._uploaded, []
         if not together:
             return
         try:
-            refused = self._client.commit([commit for _, commit in together]).refused
+            refused = self._client.commit([one.commit for one in together]).refused
         except NeuromationError as error:
-            self._lose([result.task for result, _ in together], error)
+            self._lose([one.task for one in together], error)
             return
-        for result, _ in together:
-            task, why = result.task, refused.get(result.task.id, "")
+        for one in together:
+            task, why = one.task, refused.get(one.task.id, "")
             self._held.pop(task.id, None)
-            facts = {"task": task.id, "kind": task.kind, "why": why, "seconds": result.seconds}
+            facts = {"task": task.id, "kind": task.kind, "why": why, "seconds": one.seconds}
             self._tell("refused" if why else "committed", facts)
 
     def _lose(self, tasks: list[wire.TaskLease], error: NeuromationError) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Annotated, Literal
 
@@ -74,7 +75,7 @@ def report_benchmark(body: wire.Benchmark, principal: Node, world: TheWorld) -> 
 async def poll(body: wire.Poll, request: Request, principal: Node, world: TheWorld) -> wire.PollAnswer:
     """A heartbeat that brings back auctions to bid in and tasks to do; waits up to `wait_s` for some."""
     bell: Doorbell = request.app.state.bell
-    deadline, beat_at = time.monotonic() + body.wait_s, 0.0
+    deadline, beat_at = time.monotonic() + body.wait_s, -math.inf
     while True:
         ring = bell.next_ring()
         if time.monotonic() - beat_at >= BEAT_S:

@@ -128,7 +128,6 @@ FORGIVEN_REASONS = frozenset(
         BreakReason.SHUTDOWN,
         BreakReason.NODE_LOST,
         BreakReason.NODE_BANNED,
-        BreakReason.WRONG_RESULT,
     }
 )
 # After these the same node would only fail again, so it is kept away from the task and loses that part of its award.

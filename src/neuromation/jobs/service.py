@@ -364,11 +364,6 @@ def extend_leases(
     return sorted(conn.execute(store.EXTEND, values).scalars())
 
 
-def held_by(conn: Connection, node_id: str) -> list[Task]:
-    """The tasks that a node has leased at this moment, the oldest lease first."""
-    return [store.task_of(row) for row in conn.execute(store.HELD, {"node_id": node_id})]
-
-
 def commit_results(conn: Connection, node_id: str, commits: Sequence[Commit], *, now: datetime) -> list[CommitOutcome]:
     """Take what a node commits; one outcome a commit, in order, so that one stale task does not void the others' work.
 

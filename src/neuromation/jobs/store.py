@@ -171,12 +171,6 @@ REVIEWABLE = text(f"""
             and a.group_key = t.id || '/' || t.attempt and a.state in ('pending', 'leased'))
     order by t.round, t.kind, t.seq limit :limit
 """)
-HELD = text(f"""
-    select {_TASK}, null as commit from job_task t
-    where t.id in (select unnest(task_ids) from job_lease where node_id = :node_id)
-      and t.state = 'leased' and t.node_id = :node_id
-    order by t.leased_at, t.seq
-""")
 COUNTS = text("""
     select state, count(*) as n from job_task
     where job_id = :job_id and (cast(:kind as text) is null or kind = :kind)
@@ -220,24 +214,26 @@ LEASE = text(f"""
 """)
 
 # From a winner that has much left to one that has nothing left, in one job: half of what the first has not begun, as an
-# award of its own at the lower of the two prices, unless that is below the taker's floor.
+# award of its own at the lower of the two prices, unless that is below the taker's floor. Never more than there is ready
+# for the taker: what is pinned to the other winner, or waits for another round, must keep its room there.
 TAKE_OVER = text(f"""
     with pair as materialized (
-        select m.job_id, o.id as theirs, least(m.price, o.price) as price from job_quota m
+        select m.job_id, o.id as theirs, least(m.price, o.price) as price, fits.n as ready from job_quota m
         join job_quota o on o.job_id = m.job_id and o.node_id <> m.node_id and o.open and o.awarded - o.taken >= 2
+        cross join lateral (
+            select count(*) as n from job_task t where t.job_id = m.job_id and t.needs_quota and {_FITS}
+                and case when t.kind = 'generate' then :floor_render else :floor_train end * (t.cu / 1000000.0)
+                    <= least(m.price, o.price)) fits
         where m.node_id = :node_id and m.open and not exists (
                 select from job_quota r
                 where r.job_id = m.job_id and r.node_id = m.node_id and r.open and r.taken < r.awarded)
-            and exists (
-                select from job_task t where t.job_id = m.job_id and t.needs_quota and {_FITS}
-                    and case when t.kind = 'generate' then :floor_render else :floor_train end * (t.cu / 1000000.0)
-                        <= least(m.price, o.price))
+            and fits.n > 0
         order by o.awarded - o.taken desc, 3, 2 limit 1
     ), locked as materialized (
         select q.id, q.awarded - q.taken as room from job_quota q join pair p on q.id = p.theirs
         where q.open for update of q
     ), moved as materialized (
-        select p.job_id, p.theirs, p.price, l.room / 2 as n from pair p join locked l on l.id = p.theirs
+        select p.job_id, p.theirs, p.price, least(l.room / 2, p.ready) as n from pair p join locked l on l.id = p.theirs
         where l.room >= 2
     ), given as (
         update job_quota q set awarded = q.awarded - v.n from moved v where q.id = v.theirs

@@ -147,13 +147,8 @@ def record_check(conn: Connection, node_id: str, kind: str, *, passed: bool, now
     return after
 
 
-def reputation_of(conn: Connection, node_id: str, kind: str, *, now: datetime) -> Reputation:
-    """The node's checks of one kind of task as they count now; a node that was never checked has none."""
-    return reputations_of(conn, [node_id], kind, now=now)[node_id]
-
-
 def reputations_of(conn: Connection, node_ids: Collection[str], kind: str, *, now: datetime) -> dict[str, Reputation]:
-    """The same for many nodes at once."""
+    """The checks of one kind of task as they count now; a node that was never checked has none."""
     known = store.checks(conn, node_ids)
     none = Reputation(0.0, 0.0, now)
     return {node_id: known.get((node_id, kind), none).at(now) for node_id in node_ids}

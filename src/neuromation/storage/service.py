@@ -28,14 +28,6 @@ def record(conn: Connection, ref: BlobRef, *, owner: str, now: datetime, media_t
     return found
 
 
-def blob_of(conn: Connection, sha256: str) -> Blob:
-    """The blob on record. Raises NoSuchBlob."""
-    found = store.blob(conn, model.checked_sha256(sha256))
-    if found is None:
-        raise NoSuchBlob(sha256)
-    return found
-
-
 def grant(conn: Connection, hashes: Collection[str], *, owner: str, now: datetime) -> None:
     """Let `owner` read blobs on record; all of them or, with NoSuchBlob, none."""
     wanted = sorted({model.checked_sha256(sha256) for sha256 in hashes})

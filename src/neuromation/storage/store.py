@@ -29,7 +29,6 @@ READABLE_SIZES = text("""
 """)
 # Waits for a collector that is about to forget one of them.
 KNOWN = text("select sha256 from storage_blob where sha256 = any(:hashes) order by sha256 for key share")
-BLOB = text("select sha256, size, media_type, created from storage_blob where sha256 = :sha256")
 UNREFERENCED = text("""
     select b.sha256 from storage_blob b
     where b.created < :before and not exists (select 1 from storage_grant g where g.sha256 = b.sha256)
@@ -71,11 +70,6 @@ def readable_sizes(conn: Connection, hashes: Sequence[str], *, owner: str) -> di
 
 def known(conn: Connection, hashes: Sequence[str]) -> set[str]:
     return set(conn.execute(KNOWN, {"hashes": list(hashes)}).scalars())
-
-
-def blob(conn: Connection, sha256: str) -> Blob | None:
-    row = conn.execute(BLOB, {"sha256": sha256}).one_or_none()
-    return Blob(row.sha256, row.size, row.media_type, row.created) if row else None
 
 
 def unreferenced(conn: Connection, *, before: datetime, limit: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -10,12 +11,13 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from neuromation.jobs import service as jobs
-from neuromation.workflows.driving import drive, sweep
+from neuromation.workflows.driving import drive, sweep, tidy
 from neuromation.workflows.world import World
 
 log = structlog.get_logger()
 
 SWEEP_S = 1.0
+TIDY_S = 600.0
 RING_MIN_S = 0.2  # every ring makes every waiting node and watcher look again, and a NOTIFY locks the whole database
 
 
@@ -26,6 +28,7 @@ class Worker:
         self._world = world
         self._stop = threading.Event()
         self._swept = self._rang = 0.0
+        self._tidied = -math.inf
         self._news = False
 
     def stop(self) -> None:
@@ -51,6 +54,9 @@ class Worker:
         if now - self._swept >= SWEEP_S:
             sweep(self._world)
             self._swept = now
+        if now - self._tidied >= TIDY_S:
+            tidy(self._world)
+            self._tidied = now
         self._news = self._news or busy
         if self._news and now - self._rang >= RING_MIN_S:
             with self._world.transaction() as conn:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 import structlog
 
+from neuromation.accounts import service as accounts
 from neuromation.jobs import service as jobs
 from neuromation.jobs.model import Job, JobState, TaskKind, TaskState
 from neuromation.kernel.failpoints import failpoint
@@ -185,6 +186,12 @@ def sweep(world: World) -> None:
         ledger.expire_holds(conn, now=world.now(), limit=100)
     with world.transaction() as conn:  # of its own: the seal's mark needs a transaction that has written nothing
         ledger.seal(conn, now=world.now(), limit=1000)
+
+
+def tidy(world: World) -> int:
+    """Drop what nobody needs any more: tokens long dead, failed log-ins long forgotten; how many rows went."""
+    with world.transaction() as conn:
+        return accounts.sweep(conn, now=world.now())
 
 
 def _silent(world: World, conn: sa.Connection, *, now: datetime) -> list[str]:

@@ -258,7 +258,8 @@ def commit(world: World, conn: sa.Connection, node_id: str, commits: list[wire.C
         raise Invalid("a task appears twice among the commits; send each once")
     accepted: list[str] = []
     job_ids: set[str] = set()
-    new: dict[str, float] = {}
+    stated_s = {c.task_id: c.metrics.get("seconds", 0.0) for c in good}
+    new: set[str] = set()
     for outcome in jobs.commit_results(conn, node_id, good, now=now):
         if outcome.status in (CommitStatus.COMMITTED, CommitStatus.REPEATED):
             accepted.append(outcome.task_id)
@@ -266,8 +267,8 @@ def commit(world: World, conn: sa.Connection, node_id: str, commits: list[wire.C
         else:
             refused[outcome.task_id] = outcome.status.value
         if outcome.status is CommitStatus.COMMITTED:
-            new[outcome.task_id] = next(c.metrics.get("seconds", 0.0) for c in good if c.task_id == outcome.task_id)
-    _learn_speeds(conn, node_id, {task_id: seconds for task_id, seconds in new.items() if seconds > 0}, now=now)
+            new.add(outcome.task_id)
+    _learn_speeds(conn, node_id, {task_id: stated_s[task_id] for task_id in new if stated_s[task_id] > 0}, now=now)
     jobs.wake(conn, job_ids, now=now)
     failpoint("node-commit.before-commit")
     return wire.Committed(accepted=accepted, refused=refused)

@@ -21,7 +21,7 @@ from neuromation.workflows.plans import AuditOrder, Json, Plan, Rejected, order_
 from neuromation.workflows.world import World
 
 MICRO = 1_000_000
-SHARD_CU = 2.0  # a default shard: a second or two of work, lost with a node; what the platform does for one is a tenth
+SHARD_CU = 2.0  # a default shard: a second or two of work on one core, which is what a node that vanishes loses
 SHARDS_MIN = 8  # so that a small order still spreads over a pool
 SHARDS_MAX = 100_000
 SHARD_FILE = "shard.parquet"
