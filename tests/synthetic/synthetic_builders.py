@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as npst
 from pydantic import BaseModel, ConfigDict, Field
 
 from neuromation.kernel.rng import unit_rng
-from neuromation.synthetic import Generator, Unit, get_generator, parse_params
+from neuromation.synthetic import BaseGenerator, Generator, Unit, get_generator, parse_params
 
 
 class SquaresParams(BaseModel):
@@ -20,16 +20,13 @@ class SquaresParams(BaseModel):
     hidden: float = Field(0.5, ge=0, le=1, json_schema_extra={"tune": False})
 
 
-class Squares:
+class Squares(BaseGenerator):
     """Coloured squares with boxes: a generator that is not installed."""
 
     name = "squares"
-    version = "1"
     title = "Squares"
     description = "One square a picture."
-    modality = "image"
     classes: ClassVar[list[str]] = ["red", "green/blue"]
-    value_max = 255
     cu_per_unit = 0.001
     params_model = SquaresParams
 

@@ -84,7 +84,7 @@ def trial(spec: Json, files: dict[str, Path], out: Path, progress: Progress) -> 
         units.append(generator.unit(params, spec["seed"], index))
         if index % 64 == 0:
             progress(0.5 * index / spec["units"], "generating")
-    images = np.stack([unit.image for unit in units])
+    images = np.stack([unit.picture for unit in units])
     labels = np.array([unit.label for unit in units], np.int64)
     progress(0.5, "training")
     weights = run_trial(
@@ -160,7 +160,7 @@ def benchmark(spec: Json, files: dict[str, Path], out: Path, progress: Progress)
         units.append(generator.unit(params, 0, 64 + made))
         made += 1
     render = made * generator.cu_per_unit / (time.perf_counter() - start)
-    images = np.stack([u.image for u in units])
+    images = np.stack([u.picture for u in units])
     labels = np.array([u.label for u in units], np.int64)
     recipe: Json = {"batch_size": 64, "lr": 0.003, "seed": 0}
     run_trial(model.name, {}, generator.classes, images=images, labels=labels, steps=4, **recipe)

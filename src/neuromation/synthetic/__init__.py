@@ -34,7 +34,9 @@ from neuromation.synthetic.formats.shard import (
     shard_hashes,
 )
 from neuromation.synthetic.generator import (
+    BaseGenerator,
     Generator,
+    Layer,
     Tunable,
     Unit,
     get_generator,
@@ -53,8 +55,10 @@ __all__ = [
     "BadParameters",
     "BadShard",
     "BadUnit",
+    "BaseGenerator",
     "Failure",
     "Generator",
+    "Layer",
     "Manifest",
     "OtherDataset",
     "Recipe",

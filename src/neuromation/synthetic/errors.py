@@ -35,3 +35,11 @@ class OtherDataset(Conflict):
 
 class BadExport(Invalid):
     """The data set cannot be written in the format asked for."""
+
+
+class BadScene(Invalid):
+    """A scene, mesh, texture or material that cannot be: NaN, wrong shapes, over a limit."""
+
+
+class BadCatalogue(Invalid):
+    """A catalogue of products or parts that cannot be read: missing columns, missing or broken pictures, none at all."""

@@ -63,7 +63,7 @@ def _parquet(folder: Path, manifest: Manifest, out: Path) -> None:
 def _save(out: Path, unit: Unit, manifest: Manifest, inside: str) -> str:
     name = f"{inside}/{unit.index:08d}.png"
     (out / inside).mkdir(parents=True, exist_ok=True)
-    (out / name).write_bytes(encode_png(unit.image, value_max=manifest.value_max))
+    (out / name).write_bytes(encode_png(unit.picture, value_max=manifest.value_max))
     return name
 
 
@@ -112,7 +112,7 @@ def _coco(folder: Path, manifest: Manifest, out: Path) -> None:
             raise BadExport(
                 "COCO holds boxes, and the units of this data set have none; export it as imagefolder or jsonl"
             )
-        height, width = unit.image.shape[:2]
+        height, width = unit.picture.shape[:2]
         name = _save(out, unit, manifest, "images")
         images.append({"id": unit.index + 1, "file_name": name, "width": width, "height": height})
         for box in boxes:

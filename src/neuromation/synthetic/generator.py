@@ -6,11 +6,12 @@ Owns the unit, its hash and the register of installed generators; knows no file 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,60 @@ from neuromation.synthetic.errors import BadParameters, BadUnit, UnknownGenerato
 ENTRY_POINTS = "neuromation.generators"
 DECIMALS = 6  # of a float annotation: more are neither hashed nor stored
 PIXELS_MAX = 16 * 2**20  # of one image
+LAYERS_MAX = 16
+LAYER_BYTES_MAX = 256 * 2**20  # of all layers of one unit, unpacked
 _HASH_HEAD = "neuromation unit 2"
+_LAYER_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_RESERVED = frozenset({"index", "image", "label", "annotations", "unit_hash"})
+
+Kind = Literal["image", "audio", "video"]
+_DTYPES: dict[Kind, tuple[str, ...]] = {
+    "image": ("uint8", "uint16"),
+    "audio": ("int16",),
+    "video": ("uint8", "uint16"),
+}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """An array that a unit has beside, or instead of, its image: a mask, a depth map, a recording, a clip.
+
+    Attributes:
+        name: what it is called in a unit and as a column of a shard, [a-z][a-z0-9_]*.
+        kind: `image`, (height, width) or (height, width, 3); `audio`, (samples,) or (samples, channels); `video`,
+            (frames, height, width) or (frames, height, width, 3).
+        dtype: `uint8` or `uint16` of images and videos, `int16` of audio: whole numbers, so that hashes agree.
+        meaning: one sentence that says what a value means, with its unit.
+        rate_hz: samples or frames a second; 0 where that means nothing.
+    """
+
+    name: str
+    kind: Kind
+    dtype: str
+    meaning: str
+    rate_hz: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not _LAYER_NAME.fullmatch(self.name) or self.name in _RESERVED:
+            raise BadUnit(f"{self.name[:40]!r} is no name of a layer; use lower-case letters, digits and _")
+        if self.dtype not in _DTYPES.get(self.kind, ()):
+            raise BadUnit(f"a layer of kind {self.kind} has no values of type {self.dtype}")
+        if self.rate_hz < 0 or (self.kind == "audio" and self.rate_hz < 1):
+            raise BadUnit(f"layer {self.name} needs a rate in Hz, not {self.rate_hz}")
+
+    def check(self, array: NDArray[Any]) -> None:
+        """Raise BadUnit when an array is not what this layer holds."""
+        shape = array.shape
+        planes = shape[1:] if self.kind == "video" else shape
+        fits = (
+            (len(shape) == 1 or (len(shape) == 2 and 1 <= shape[1] <= 8))
+            if self.kind == "audio"
+            else (len(planes) == 2 or (len(planes) == 3 and planes[2] == 3))
+        )
+        if array.dtype != np.dtype(self.dtype) or not fits or array.size == 0:
+            raise BadUnit(f"layer {self.name} ({self.kind} of {self.dtype}) does not take {array.dtype} of {shape}")
+        if self.kind != "audio" and planes[0] * planes[1] > PIXELS_MAX:
+            raise BadUnit(f"an image of layer {self.name} has 1 to {PIXELS_MAX:,} pixels, not {shape}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,26 +85,42 @@ class Unit:
 
     Attributes:
         index: its place in the data set, >= 0. Not part of the hash: the Merkle tree holds the order.
-        image: uint8, (height, width) or (height, width, 3); 0..`value_max` of its generator.
+        image: uint8, (height, width) or (height, width, 3); 0..`value_max` of its generator. None where the unit is no
+            picture: a recording, a text, a table.
         label: number of its class, or None where a unit has no single class.
-        annotations: what else is known, as plain JSON with texts as keys.
+        annotations: what else is known, as plain JSON with texts as keys; docs/annotations.md names the usual ones.
+        layers: further arrays by name, as the generator's `layers` declares them.
     """
 
     index: int
-    image: NDArray[np.uint8]
+    image: NDArray[np.uint8] | None
     label: int | None
     annotations: dict[str, Any]
+    layers: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        image = self.image
+        if self.index < 0:
+            raise BadUnit(f"a unit's index is 0 or more, not {self.index}")
+        if len(self.layers) > LAYERS_MAX or sum(layer.nbytes for layer in self.layers.values()) > LAYER_BYTES_MAX:
+            raise BadUnit(f"a unit has at most {LAYERS_MAX} layers with {LAYER_BYTES_MAX:,} bytes")
+        if self.image is not None:
+            self._check_image(self.image)
+
+    @staticmethod
+    def _check_image(image: NDArray[np.uint8]) -> None:
         if image.dtype != np.uint8 or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
             raise BadUnit(
                 f"an image is uint8 of (height, width) or (height, width, 3), not {image.dtype} {image.shape}"
             )
         if not 1 <= image.size <= 3 * PIXELS_MAX:
             raise BadUnit(f"an image has 1 to {PIXELS_MAX:,} pixels, not {image.shape}")
-        if self.index < 0:
-            raise BadUnit(f"a unit's index is 0 or more, not {self.index}")
+
+    @property
+    def picture(self) -> NDArray[np.uint8]:
+        """The image of a unit that must have one. Raises BadUnit."""
+        if self.image is None:
+            raise BadUnit(f"unit {self.index} is no picture")
+        return self.image
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Unit):
@@ -59,18 +129,26 @@ class Unit:
             self.index == other.index
             and self.label == other.label
             and self.annotations == other.annotations
-            and np.array_equal(self.image, other.image)
+            and _same(self.image, other.image)
+            and self.layers.keys() == other.layers.keys()
+            and all(_same(self.layers[name], other.layers[name]) for name in self.layers)
         )
 
     __hash__ = None  # type: ignore[assignment]  # it holds an array; `unit_hash` names its content
 
 
+def _same(one: NDArray[Any] | None, other: NDArray[Any] | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one.dtype == other.dtype and np.array_equal(one, other)
+
+
 def unit_hash(unit: Unit) -> str:
-    """The sha256 of a unit's content, 64 hex digits: equal pixels, label and annotations give equal hashes.
+    """The sha256 of a unit's content, 64 hex digits: equal pixels, layers, label and annotations give equal hashes.
 
     Raises BadUnit when the annotations are no JSON.
     """
-    return content_hash(unit.image, unit.label, annotations_text(unit))
+    return content_hash(unit.image, unit.label, annotations_text(unit), unit.layers)
 
 
 def annotations_text(unit: Unit) -> bytes:
@@ -84,10 +162,24 @@ def annotations_text(unit: Unit) -> bytes:
         raise BadUnit(f"the annotations of unit {unit.index} are no JSON: {error}") from error
 
 
-def content_hash(image: NDArray[np.uint8], label: int | None, annotations: bytes) -> str:
-    """The hash of a unit from its parts, `annotations` as `annotations_text` spells them."""
-    head = f"{_HASH_HEAD} uint8 {image.shape} {label} {len(annotations)}\n".encode()
-    return hashlib.sha256(head + annotations + image.tobytes()).hexdigest()
+def content_hash(
+    image: NDArray[np.uint8] | None,
+    label: int | None,
+    annotations: bytes,
+    layers: Mapping[str, NDArray[Any]] | None = None,
+) -> str:
+    """The hash of a unit from its parts, `annotations` as `annotations_text` spells them.
+
+    Every part tells its size first, and layers go in the order of their names, so no two units have the same bytes.
+    """
+    shape = "none" if image is None else str(image.shape)
+    digest = hashlib.sha256(f"{_HASH_HEAD} uint8 {shape} {label} {len(annotations)}\n".encode() + annotations)
+    if image is not None:
+        digest.update(np.ascontiguousarray(image).data)
+    for name, layer in sorted((layers or {}).items()):
+        digest.update(f"\n{name} {layer.dtype.name} {layer.shape}\n".encode())
+        digest.update(np.ascontiguousarray(layer, dtype=layer.dtype.newbyteorder("<")).data)
+    return digest.hexdigest()
 
 
 def _rounded(value: Any) -> Any:
@@ -108,7 +200,7 @@ class Generator(Protocol):
     version: str
     title: str
     description: str
-    modality: str  # "image"
+    modality: str  # "image", "video", "audio", "text", "table"
     classes: list[str]
     value_max: int  # the brightest value of a pixel, 1..255
     cu_per_unit: float  # render CU that one unit at default parameters costs
@@ -117,8 +209,25 @@ class Generator(Protocol):
     def params_model(self) -> type[BaseModel]:
         """A pydantic model with a range for every number; unknown fields are forbidden."""
 
+    def layers(self, params: BaseModel) -> tuple[Layer, ...]:
+        """What its units have beside their image, which parameters may decide."""
+
     def unit(self, params: BaseModel, seed: int, index: int) -> Unit:
         """The unit `index` of the data set that `params` and `seed` describe."""
+
+
+class BaseGenerator:
+    """What most generators share; one of its own needs `name`, `title`, `description`, `params_model` and `unit`."""
+
+    version = "1"
+    modality = "image"
+    classes: ClassVar[list[str]] = []
+    value_max = 255
+    cu_per_unit = 0.01
+
+    def layers(self, params: BaseModel) -> tuple[Layer, ...]:
+        """None beside the image."""
+        return ()
 
 
 @cache
@@ -203,15 +312,15 @@ def search_space(generator: Generator) -> list[Tunable]:
     A field opts out with `json_schema_extra={"tune": False}` and asks for a logarithmic scale with `{"log": True}`.
     """
     space = []
-    for name, field in generator.params_model.model_fields.items():
-        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-        if field.annotation is not float or extra.get("tune") is False:
+    for name, info in generator.params_model.model_fields.items():
+        extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+        if info.annotation is not float or extra.get("tune") is False:
             continue
-        low = _bound(field.metadata, "ge")
-        high = _bound(field.metadata, "le")
+        low = _bound(info.metadata, "ge")
+        high = _bound(info.metadata, "le")
         if low is None or high is None:
             continue
-        space.append(Tunable(name, low, high, float(field.default), bool(extra.get("log", False))))
+        space.append(Tunable(name, low, high, float(info.default), bool(extra.get("log", False))))
     return space
 
 

@@ -136,7 +136,7 @@ def _by_class(generator: Generator, params: BaseModel, seed: int, columns: int) 
 
 
 def _shown(unit: Unit, value_max: int) -> NDArray[np.uint8]:
-    shown: NDArray[np.uint8] = brightness(value_max)[unit.image]
+    shown: NDArray[np.uint8] = brightness(value_max)[unit.picture]
     return shown
 
 

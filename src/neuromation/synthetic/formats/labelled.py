@@ -51,7 +51,7 @@ class Labelled:
 def from_shard(units: Sequence[Unit]) -> Labelled:
     """The labelled units of a generated shard, all in the split `train`."""
     kept = [unit for unit in units if unit.label is not None]
-    images = np.stack([unit.image for unit in kept]) if kept else np.zeros((0, 1, 1), np.uint8)
+    images = np.stack([unit.picture for unit in kept]) if kept else np.zeros((0, 1, 1), np.uint8)
     return Labelled(images, np.array([unit.label for unit in kept], np.int64), np.full(len(kept), "train"))
 
 

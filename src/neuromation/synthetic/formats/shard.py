@@ -125,7 +125,7 @@ def pack_shard(units: Sequence[Unit], *, generator: Generator, params: BaseModel
     recipe = recipe_of(generator, params, seed)
     _check_run([unit.index for unit in ordered])
     _check_labels([unit.label for unit in ordered], len(recipe.classes))
-    pngs = [encode_png(unit.image, value_max=recipe.value_max) for unit in ordered]
+    pngs = [encode_png(unit.picture, value_max=recipe.value_max) for unit in ordered]
     texts = [annotations_text(unit) for unit in ordered]
     hashes = [content_hash(unit.image, unit.label, text) for unit, text in zip(ordered, texts, strict=True)]
     if max(map(len, texts)) > ANNOTATION_BYTES_MAX:

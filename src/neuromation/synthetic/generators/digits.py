@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from neuromation.kernel.rng import unit_rng
-from neuromation.synthetic.generator import Unit
+from neuromation.synthetic.generator import BaseGenerator, Unit
 from neuromation.synthetic.generators.normalise import BOX_WIDTH, SIDE, Bitmap, block_counts, normalise
 from neuromation.synthetic.generators.skeletons import FORMS, SKELETONS, Skeleton
 
@@ -208,17 +208,15 @@ def bitmap(params: DigitsParams, seed: int, index: int) -> Bitmap:
     return normalise(scan(scene(params, seed, index)))
 
 
-class Digits:
+class Digits(BaseGenerator):
     """Digits as small scans: 8 x 8 pixels of 0..16."""
 
     name = "digits"
-    version = "1"
     title = "Handwritten digits"
     description = (
         "Procedural handwriting: several forms of each digit, slants, pens, pressure and scanner noise, pre-processed "
         "to 8 x 8 pixels of 0..16 as the UCI optdigits set was."
     )
-    modality = "image"
     classes: ClassVar[list[str]] = [str(digit) for digit in range(10)]
     value_max = 16
     cu_per_unit = 0.001  # 1 render CU is 1,000 of these units: the reference scene

@@ -1,0 +1,1 @@
+"""Pictures and perfect labels of scenes."""
