@@ -209,6 +209,9 @@ class Generator(Protocol):
     def params_model(self) -> type[BaseModel]:
         """A pydantic model with a range for every number; unknown fields are forbidden."""
 
+    def classes_for(self, params: BaseModel) -> list[str]:
+        """What a label numbers under these parameters: `classes`, unless a catalogue of parts or products decides."""
+
     def layers(self, params: BaseModel) -> tuple[Layer, ...]:
         """What its units have beside their image, which parameters may decide."""
 
@@ -224,6 +227,10 @@ class BaseGenerator:
     classes: ClassVar[list[str]] = []
     value_max = 255
     cu_per_unit = 0.01
+
+    def classes_for(self, params: BaseModel) -> list[str]:
+        """The same for all parameters."""
+        return list(self.classes)
 
     def layers(self, params: BaseModel) -> tuple[Layer, ...]:
         """None beside the image."""

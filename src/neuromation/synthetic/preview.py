@@ -63,12 +63,13 @@ def preview(
             f"a preview has 1 to {COLUMNS_MAX} columns and at most {TILES_MAX} tiles, not {columns} x {rows}"
         )
     count = columns * rows
-    if 2 <= len(generator.classes) <= rows:
+    classes = generator.classes_for(params)
+    if 2 <= len(classes) <= rows:
         units = _by_class(generator, params, seed, columns)
     else:
         units = [generator.unit(params, seed, index) for index in range(count)]
     return contact_sheet(
-        [Tile(_shown(unit, generator.value_max), _caption(unit, generator.classes)) for unit in units],
+        [Tile(_shown(unit, generator.value_max), _caption(unit, classes)) for unit in units],
         columns=columns,
         title=generator.title,
         subtitle=f"generator {generator.name} {generator.version},  seed {seed}",
@@ -123,7 +124,7 @@ def _enlarged(image: NDArray[np.uint8]) -> Image.Image:
 
 def _by_class(generator: Generator, params: BaseModel, seed: int, columns: int) -> list[Unit]:
     """The first `columns` units of each class, class by class; fewer of a class that is rare."""
-    found: list[list[Unit]] = [[] for _ in generator.classes]
+    found: list[list[Unit]] = [[] for _ in generator.classes_for(params)]
     wanted = columns * len(found)
     for index in range(wanted * _LOOKED_AT_MAX):
         unit = generator.unit(params, seed, index)

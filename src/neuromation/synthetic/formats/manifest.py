@@ -120,7 +120,7 @@ def assemble(
         units=sum(shard.units for shard in ordered),
         size=sum(shard.size for shard in ordered),
         value_max=generator.value_max,
-        classes=list(generator.classes),
+        classes=list(generator.classes_for(params)),
         class_counts=[sum(counts) for counts in zip(*(shard.class_counts for shard in ordered), strict=True)],
         licence=licence,
         shards=[_entry(shard) for shard in ordered],

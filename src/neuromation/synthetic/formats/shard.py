@@ -102,7 +102,7 @@ def recipe_of(generator: Generator, params: BaseModel, seed: int) -> Recipe:
         version=generator.version,
         params=params.model_dump(mode="json"),
         seed=seed,
-        classes=tuple(generator.classes),
+        classes=tuple(generator.classes_for(params)),
         value_max=generator.value_max,
     )
 
