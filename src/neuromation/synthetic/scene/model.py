@@ -209,6 +209,7 @@ class Camera:
         motion_px: how far the picture moves during the exposure, pixels (x, y).
         vignette: darkening of the corners, 0..1.
         fringe_px: how far red and blue are shifted at the border, pixels.
+        sharpening: how far small detail is overdrawn by the camera's own software, 0..2, with the halos that come of it.
         jpeg_quality: 1..100, or 0 for none.
     """
 
@@ -231,6 +232,7 @@ class Camera:
     motion_px: tuple[float, float] = (0.0, 0.0)
     vignette: float = 0.0
     fringe_px: float = 0.0
+    sharpening: float = 0.0
     jpeg_quality: int = 0
 
     def __post_init__(self) -> None:
