@@ -9,8 +9,9 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from neuromation.synthetic.compiled import compiled
 
 Plane = NDArray[np.float32]
 Picture = NDArray[np.uint8]
@@ -63,7 +64,7 @@ def jpeg_artefacts(picture: Picture, quality: int) -> Picture:
     colour_steps = _steps(_COLOUR_STEPS, quality, blue.shape[1])
     _coarsened(blue, _cosines(), colour_steps)
     _coarsened(red, _cosines(), colour_steps)
-    return _picture(brightness, blue, red, picture.shape[0], picture.shape[1])  # type: ignore[no-any-return]
+    return _picture(brightness, blue, red, picture.shape[0], picture.shape[1])
 
 
 @cache
@@ -88,7 +89,7 @@ def _steps(table: tuple[tuple[int, ...], ...], quality: int, width: int) -> Plan
     return np.tile(np.ascontiguousarray(steps.T), (1, width // BLOCK))
 
 
-@njit(cache=True, error_model="numpy", nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _planes(picture: Picture) -> tuple[Plane, Plane, Plane]:
     """Brightness less 128, and both colour differences at half size; sides filled up to whole blocks with the border."""
     height, width = picture.shape[0], picture.shape[1]
@@ -111,7 +112,7 @@ def _planes(picture: Picture) -> tuple[Plane, Plane, Plane]:
     return brightness, blue, red
 
 
-@njit(cache=True, error_model="numpy", nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _coarsened(plane: Plane, cosines: Plane, steps: Plane) -> None:
     """Turn every block into frequencies, round these to their steps, and turn them back, in place.
 
@@ -134,7 +135,7 @@ def _coarsened(plane: Plane, cosines: Plane, steps: Plane) -> None:
         plane[top : top + BLOCK] = one
 
 
-@njit(cache=True, error_model="numpy", nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _transformed(source: Plane, target: Plane, cosines: Plane, is_inverse: bool) -> None:
     for row in range(BLOCK):
         line = target[row]
@@ -146,7 +147,7 @@ def _transformed(source: Plane, target: Plane, cosines: Plane, is_inverse: bool)
                 line[x] += factor * values[x]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _turned(source: Plane, target: Plane) -> None:
     """Every block of 8 x 8 mirrored at its diagonal."""
     for left in range(0, source.shape[1], BLOCK):
@@ -155,7 +156,7 @@ def _turned(source: Plane, target: Plane) -> None:
                 target[column, left + row] = source[row, left + column]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _picture(brightness: Plane, blue: Plane, red: Plane, height: int, width: int) -> Picture:
     """The planes as sRGB; colours are drawn out by a triangle filter, 3/4 of the nearer and 1/4 of the farther value."""
     out = np.empty((height, width, 3), np.uint8)
@@ -178,6 +179,6 @@ def _picture(brightness: Plane, blue: Plane, red: Plane, height: int, width: int
     return out
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always")  # type: ignore[untyped-decorator]
+@compiled
 def _byte(value: float) -> int:
     return int(min(max(value, np.float32(0.0)), np.float32(255.0)))

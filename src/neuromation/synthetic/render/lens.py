@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from neuromation.synthetic.compiled import compiled
 from neuromation.synthetic.errors import BadScene
 from neuromation.synthetic.render.jpeg import jpeg_artefacts
 from neuromation.synthetic.render.tables import ENCODING_STEPS, QUANTILE_BITS, normal_quantiles, srgb_bytes
@@ -129,7 +129,7 @@ def streak_weights(motion_px: tuple[float, float]) -> tuple[NDArray[np.int64], N
     return rows, columns, np.array([grid[place] for place in places], dtype=np.float32)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _convolved(light: Light, rows: NDArray[np.int64], columns: NDArray[np.int64], weights: Light) -> Light:
     """`light` (h, w, 3) convolved with a few weights at (rows, columns); the border goes on beyond itself."""
     height, width = light.shape[0], light.shape[1]
@@ -173,7 +173,7 @@ def _confusion_px(camera: Camera, depth_m: Light) -> Light:
     return radii
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always")  # type: ignore[untyped-decorator]
+@compiled
 def _share(distance: int, radius: float, depth: float, other_radius: float, other_depth: float) -> float:
     """How much of a pixel's light reaches one `distance` away: a far one does not spread over a sharp near one."""
     reach = (
@@ -186,7 +186,7 @@ def _share(distance: int, radius: float, depth: float, other_radius: float, othe
     return rest * rest / reach if rest > np.float32(0.0) else np.float32(0.0)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _spread_across(light: Light, depth: Light, radii: Light) -> Light:
     """Every pixel's light spread along its row over its own radius, and evened out by what reached each place."""
     height, width = depth.shape
@@ -208,7 +208,7 @@ def _spread_across(light: Light, depth: Light, radii: Light) -> Light:
     return out
 
 
-@njit(cache=True, error_model="numpy", nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _spread_down(light: Light, depth: Light, radii: Light) -> Light:
     """The same along the columns."""
     height, width = depth.shape
@@ -230,7 +230,7 @@ def _spread_down(light: Light, depth: Light, radii: Light) -> Light:
     return out
 
 
-@njit(cache=True, error_model="numpy", nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _fringed(light: Light, cx: float, cy: float, stretch: float) -> Light:
     """The light with red drawn larger and blue smaller about the principal point, as a simple lens does."""
     height, width = light.shape[0], light.shape[1]
@@ -274,10 +274,10 @@ def _exposed(light: Light, camera: Camera, rng: Generator) -> Picture:
         shot, read = (1.0 - _READ_SHARE) * variance / MID_GREY, _READ_SHARE * variance
     noise = _bayer_noise(words, normal_quantiles(), camera.height, camera.width)
     sensor = (cx, cy, camera.vignette / (corner_px * corner_px), 1.0 - _SHOULDER * camera.contrast, shot, read)
-    return _encoded(light, gains, np.array(sensor, dtype=np.float32), noise, srgb_bytes())  # type: ignore[no-any-return]
+    return _encoded(light, gains, np.array(sensor, dtype=np.float32), noise, srgb_bytes())
 
 
-@njit(cache=True, error_model="numpy", nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _bayer_noise(words: NDArray[np.uint64], quantiles: Light, height: int, width: int) -> Light:
     """Unit noise of a sensor's sites, float32 (height + 2, width + 2), a border of one all around; empty for no words."""
     if len(words) == 0:
@@ -295,7 +295,7 @@ def _bayer_noise(words: NDArray[np.uint64], quantiles: Light, height: int, width
     return flat.reshape(height + 2, width + 2)
 
 
-@njit(cache=True, error_model="numpy", nogil=True, inline="always")  # type: ignore[untyped-decorator]
+@compiled
 def _demosaiced(noise: Light, y: int, x: int) -> tuple[float, float, float]:
     """Noise of red, green and blue at a pixel: a Bayer sensor measures one, its neighbours' mean gives the others."""
     here = noise[y + 1, x + 1]
@@ -308,7 +308,7 @@ def _demosaiced(noise: Light, y: int, x: int) -> tuple[float, float, float]:
     return (here, cross, corners) if y & 1 == 0 else (corners, cross, here)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _encoded(light: Light, gains: Light, sensor: Light, noise: Light, table: Picture) -> Picture:
     height, width = light.shape[0], light.shape[1]
     cx, cy, darkening, knee, shot, read = sensor
@@ -343,7 +343,7 @@ def _encoded(light: Light, gains: Light, sensor: Light, noise: Light, table: Pic
     return out
 
 
-@njit(cache=True, error_model="numpy", nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _sharpened(picture: Picture, amount: int) -> Picture:
     """The picture with its brightness' small detail drawn `amount` / 256 times over, halos included, as cameras do."""
     height, width = picture.shape[0], picture.shape[1]

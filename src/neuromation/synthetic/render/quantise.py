@@ -6,9 +6,9 @@ Owns how depth, normals, illumination and flow are written, which docs/annotatio
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from neuromation.synthetic.compiled import compiled
 from neuromation.synthetic.render.protocol import DEPTH_UNIT_M, LIGHT_SCALE
 
 Floats = NDArray[np.float32]
@@ -19,10 +19,10 @@ FLOW_ZERO = 32_768
 
 def stored_depth(depth_m: Floats) -> NDArray[np.uint16]:
     """Metres as uint16 millimetres; 0 stays nothing, and what is farther than 65.535 m is 65,535."""
-    return _stored_depth(np.ascontiguousarray(depth_m))  # type: ignore[no-any-return]
+    return _stored_depth(np.ascontiguousarray(depth_m))
 
 
-@njit(cache=True, error_model="numpy", nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _stored_depth(depth_m: Floats) -> NDArray[np.uint16]:
     out = np.empty(depth_m.shape, np.uint16)
     steps = np.float32(1.0 / DEPTH_UNIT_M)
@@ -43,10 +43,10 @@ def depth_m_of(stored: NDArray[np.uint16]) -> Floats:
 
 def stored_normals(normals: Floats) -> NDArray[np.uint8]:
     """Unit vectors (height, width, 3) as round(127.5 + 127.5 n); three zeros for nothing."""
-    return _stored_normals(np.ascontiguousarray(normals))  # type: ignore[no-any-return]
+    return _stored_normals(np.ascontiguousarray(normals))
 
 
-@njit(cache=True, error_model="numpy", nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _stored_normals(normals: Floats) -> NDArray[np.uint8]:
     out = np.zeros(normals.shape, np.uint8)
     half = np.float32(127.5)
@@ -69,10 +69,10 @@ def normals_of(stored: NDArray[np.uint8]) -> Floats:
 
 def stored_illumination(light: Floats) -> NDArray[np.uint8]:
     """Light on a surface as 128 times its root: 1 is 128, and from 3.97 on it is 255."""
-    return _stored_illumination(np.ascontiguousarray(light))  # type: ignore[no-any-return]
+    return _stored_illumination(np.ascontiguousarray(light))
 
 
-@njit(cache=True, error_model="numpy", nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _stored_illumination(light: Floats) -> NDArray[np.uint8]:
     out = np.empty(light.shape, np.uint8)
     flat, target = light.reshape(-1), out.reshape(-1)

@@ -8,9 +8,9 @@ two before, in groups of 5 bits, lowest first, with a sixth bit that says "more 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from neuromation.synthetic.compiled import compiled
 from neuromation.synthetic.errors import BadUnit
 
 Ids = NDArray[np.uint16]
@@ -32,10 +32,10 @@ def measured(ids: Ids, count: int) -> tuple[Integers, Integers]:
     """
     if ids.size and int(ids.max()) > count:
         raise BadUnit(f"a map of ids names {int(ids.max())}, but there are only {count} things")
-    return _measured(ids, count)  # type: ignore[no-any-return]
+    return _measured(ids, count)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _measured(ids: Ids, count: int) -> tuple[Integers, Integers]:
     height, width = ids.shape
     areas = np.zeros(count + 1, np.int64)
@@ -74,7 +74,7 @@ def rle_texts(ids: Ids, count: int) -> list[str]:
     return [text[bounds[place] : bounds[place + 1]] for place in range(count)]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _packed_ids(columns: Ids, count: int) -> tuple[Bytes, Integers]:
     """The texts of all ids behind each other, and where each ends."""
     runs = np.zeros(count + 2, np.int64)  # of each id, then where its runs begin in the list of all
@@ -111,7 +111,7 @@ def _packed_ids(columns: Ids, count: int) -> tuple[Bytes, Integers]:
     return out[:size], bounds
 
 
-@njit(cache=True, error_model="numpy", nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _pack(starts: Integers, ends: Integers, total: int, out: Bytes, size: int) -> int:
     """Write the counts of runs of a mask of `total` pixels to `out` from `size` on; where they end."""
     counts = np.empty(2 * len(starts) + 1, np.int64)
@@ -144,10 +144,10 @@ def rle_text(mask: NDArray[np.bool_], *, left: int, top: int, width: int, height
     if not (0 <= left <= width - columns and 0 <= top <= height - rows):
         raise BadUnit(f"a mask of {columns} x {rows} at ({left}, {top}) leaves its picture of {width} x {height}")
     packed = _packed_mask(np.ascontiguousarray(mask), left, top, width, height)
-    return packed.tobytes().decode("ascii")  # type: ignore[no-any-return]
+    return packed.tobytes().decode("ascii")
 
 
-@njit(cache=True, error_model="numpy", nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _packed_mask(mask: NDArray[np.bool_], left: int, top: int, width: int, height: int) -> Bytes:
     rows, columns = mask.shape
     starts = np.empty(rows * columns // 2 + columns + 1, np.int64)
