@@ -23,8 +23,8 @@ from neuromation.synthetic.folder import generate_dataset, generate_shard, load_
 from neuromation.synthetic.formats.card import card
 from neuromation.synthetic.formats.croissant import croissant
 from neuromation.synthetic.formats.manifest import Manifest, ShardEntry, assemble, parse_manifest, shard_file
+from neuromation.synthetic.formats.recipe import Recipe
 from neuromation.synthetic.formats.shard import (
-    Recipe,
     Shard,
     ShardFacts,
     decode_shard,

@@ -28,6 +28,7 @@ from neuromation.synthetic.formats.manifest import (
     parse_manifest,
     shard_file,
 )
+from neuromation.synthetic.formats.recipe import recipe_of, same_recipe
 from neuromation.synthetic.formats.shard import (
     BYTES_MAX,
     UNITS_MAX,
@@ -35,8 +36,6 @@ from neuromation.synthetic.formats.shard import (
     encode_shard,
     facts_of,
     read_shard,
-    recipe_of,
-    same_recipe,
 )
 from neuromation.synthetic.generator import Generator, get_generator, parse_params, unit_hash
 

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from neuromation.kernel.hashing import canonical_json, merkle_root, sha256_hex
 from neuromation.kernel.rng import SEED_MAX
 from neuromation.synthetic.errors import BadDataset
-from neuromation.synthetic.formats.shard import CLASSES_MAX, ShardFacts
+from neuromation.synthetic.formats.recipe import CLASSES_MAX
+from neuromation.synthetic.formats.shard import ShardFacts
 from neuromation.synthetic.generator import Generator
 
 SHARDS_MAX = 10_000

@@ -2,12 +2,14 @@
 
 Owns the columns, the limits and the checks: it reads strangers' files, so nothing in them is believed. Pages are
 neither packed nor dictionary-coded (images are packed already), so that a small file cannot grow in memory.
+
+The columns are `index`, `image` (where units are pictures), one a layer, `label`, `annotations`, `unit_hash`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,35 +18,26 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 from pydantic_core import from_json
 
-from neuromation.kernel.hashing import canonical_json, merkle_root, sha256_hex
+from neuromation.kernel.hashing import merkle_root, sha256_hex
 from neuromation.synthetic.errors import BadShard, BadUnit, ShardTooLarge
-from neuromation.synthetic.formats.png import decode_pngs, encode_png
-from neuromation.synthetic.generator import Generator, Unit, annotations_text, content_hash
+from neuromation.synthetic.formats import columns
+from neuromation.synthetic.formats.recipe import Recipe, read_recipe, recipe_of, write_recipe
+from neuromation.synthetic.generator import Generator, Layer, Unit, annotations_text, content_hash
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMAT = "neuromation-shard/1"
 UNITS_MAX = 100_000  # of one shard
 BYTES_MAX = 64 * 2**20  # of one shard's file
-PIXEL_BYTES_MAX = 512 * 2**20  # of one shard's images in memory
-ANNOTATION_BYTES_MAX = 256 * 2**10  # of one unit
-CLASSES_MAX = 10_000
+PIXEL_BYTES_MAX = 1024 * 2**20  # of one shard's images, layers and recordings, unpacked; never all at once
+ANNOTATION_BYTES_MAX = 4 * 2**20  # of one unit
+SHARD_BYTES_AIM = 24 * 2**20  # of a shard whose size nobody chose: quick to fetch, few enough files
+_STEPS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)  # round numbers of units
 _ROW_GROUPS_MAX = 64
 _BATCH = 1_000
+_TOGETHER_BYTES = 8 * 2**20  # unpacked content of the units that are checked in one step
 _META, _HF = b"neuromation", b"huggingface"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What a shard says it was made with; a claim until its units are made again."""
-
-    generator: str
-    version: str
-    params: dict[str, Any]
-    seed: int
-    classes: tuple[str, ...]
-    value_max: int
+_PLAIN = ("index", "label", "annotations", "unit_hash")
 
 
 @dataclass(frozen=True)
@@ -89,22 +82,19 @@ class CheckedShard:
 
 @dataclass(frozen=True)
 class PackedShard:
-    """A shard's file, and the hashes of its units in order."""
+    """A shard's file, and what was found out on the way; `memory` is what its content takes unpacked, bytes."""
 
     data: bytes
     hashes: list[str]
+    first_unit: int
+    class_counts: tuple[int, ...]
+    memory: int
 
-
-def recipe_of(generator: Generator, params: BaseModel, seed: int) -> Recipe:
-    """The recipe that shards of this generator carry."""
-    return Recipe(
-        generator=generator.name,
-        version=generator.version,
-        params=params.model_dump(mode="json"),
-        seed=seed,
-        classes=tuple(generator.classes_for(params)),
-        value_max=generator.value_max,
-    )
+    def facts(self, file: str) -> ShardFacts:
+        """What a data set needs to know of it under this file name, without reading it again."""
+        return ShardFacts(
+            file, sha256_hex(self.data), len(self.data), self.first_unit, tuple(self.hashes), self.class_counts
+        )
 
 
 def encode_shard(units: Sequence[Unit], *, generator: Generator, params: BaseModel, seed: int) -> bytes:
@@ -117,37 +107,108 @@ def encode_shard(units: Sequence[Unit], *, generator: Generator, params: BaseMod
 
 
 def pack_shard(units: Sequence[Unit], *, generator: Generator, params: BaseModel, seed: int) -> PackedShard:
-    """The same, with the hashes that were computed on the way."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    """The same, with what was found out on the way."""
+    packer = ShardPacker(recipe_of(generator, params, seed))
+    for unit in sorted(units, key=lambda unit: unit.index):
+        packer.add(unit)
+    return packer.finish()
 
-    ordered = sorted(units, key=lambda unit: unit.index)
-    recipe = recipe_of(generator, params, seed)
-    _check_run([unit.index for unit in ordered])
-    _check_labels([unit.label for unit in ordered], len(recipe.classes))
-    pngs = [encode_png(unit.picture, value_max=recipe.value_max) for unit in ordered]
-    texts = [annotations_text(unit) for unit in ordered]
-    hashes = [content_hash(unit.image, unit.label, text) for unit, text in zip(ordered, texts, strict=True)]
-    if max(map(len, texts)) > ANNOTATION_BYTES_MAX:
-        raise BadUnit(f"the annotations of a unit take at most {ANNOTATION_BYTES_MAX:,} bytes")
-    columns = [
-        pa.array([unit.index for unit in ordered], pa.int64()),
-        pa.StructArray.from_arrays([pa.array(pngs, pa.binary()), pa.nulls(len(pngs), pa.string())], ["bytes", "path"]),
-        pa.array([unit.label for unit in ordered], pa.int64()),
-        pa.array([text.decode() for text in texts], pa.string()),
-        pa.array(hashes, pa.string()),
-    ]
-    table = pa.Table.from_arrays(columns, schema=_schema().with_metadata(_metadata(recipe)))
-    sink = pa.BufferOutputStream()
-    pq.write_table(
-        table, sink, compression="none", use_dictionary=False, write_statistics=False, write_page_checksum=True
-    )
-    data = bytes(sink.getvalue())
-    if len(data) > BYTES_MAX:
-        raise ShardTooLarge(
-            f"this shard takes {len(data):,} bytes; put fewer units into one, at most {BYTES_MAX:,} bytes"
+
+class ShardPacker:
+    """Packs units one after another, in order of index, so that only packed ones are kept in memory."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self._rows: dict[str, list[Any]] = {name: [] for name in (*_PLAIN, "image")}
+        self._files: dict[str, list[columns.File]] = {layer.name: [] for layer in recipe.layers}
+        self.memory = 0
+        self.packed_bytes = 0
+
+    def add(self, unit: Unit) -> str:
+        """Pack one unit; its hash. Raises BadUnit when it is not what the recipe says or cannot be stored."""
+        recipe, rows = self.recipe, self._rows
+        _check_unit(unit, recipe)
+        text = annotations_text(unit)
+        if len(text) > ANNOTATION_BYTES_MAX:
+            raise BadUnit(f"the annotations of a unit take at most {ANNOTATION_BYTES_MAX:,} bytes, not {len(text):,}")
+        image = None if unit.image is None else columns.pack(columns.IMAGE, unit.image, value_max=recipe.value_max)
+        files = [(layer.name, columns.pack(layer, unit.layers[layer.name])) for layer in recipe.layers]
+        arrays = [array for array in (unit.image, *unit.layers.values()) if array is not None]
+        self.memory += sum(array.nbytes for array in arrays)
+        self.packed_bytes += len(text) + sum(
+            sum(map(len, file)) if isinstance(file, list) else len(file or b"")
+            for file in (image, *(file for _, file in files))
         )
-    return PackedShard(data, hashes)
+        leaf = content_hash(unit.image, unit.label, text, unit.layers)
+        values = (unit.index, unit.label, text.decode(), leaf, image)
+        for name, value in zip((*_PLAIN, "image"), values, strict=True):
+            rows[name].append(value)
+        for name, file in files:
+            self._files[name].append(file)
+        return leaf
+
+    def finish(self) -> PackedShard:
+        """The shard. Raises BadShard when there are gaps between units, ShardTooLarge when it is over a limit."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        recipe, rows = self.recipe, self._rows
+        _check_run(rows["index"])
+        _check_labels(rows["label"], len(recipe.classes))
+        if self.memory > PIXEL_BYTES_MAX:
+            raise ShardTooLarge(
+                f"this shard unpacks to {self.memory:,} bytes; put fewer units into one, at most {PIXEL_BYTES_MAX:,} bytes"
+            )
+        made: dict[str, Any] = {
+            "index": pa.array(rows["index"], pa.int64()),
+            "label": pa.array(rows["label"], pa.int64()),
+            "annotations": pa.array(rows["annotations"], pa.string()),
+            "unit_hash": pa.array(rows["unit_hash"], pa.string()),
+        }
+        if recipe.image:
+            made["image"] = columns.to_column(columns.IMAGE, rows["image"])
+        for layer in recipe.layers:
+            made[layer.name] = columns.to_column(layer, self._files[layer.name])
+        schema = schema_of(recipe)
+        table = pa.Table.from_arrays([made[name] for name in schema.names], schema=schema.with_metadata(_meta(recipe)))
+        sink = pa.BufferOutputStream()
+        pq.write_table(
+            table, sink, compression="none", use_dictionary=False, write_statistics=False, write_page_checksum=True
+        )
+        data = bytes(sink.getvalue())
+        if len(data) > BYTES_MAX:
+            raise ShardTooLarge(
+                f"this shard takes {len(data):,} bytes; put fewer units into one, at most {BYTES_MAX:,} bytes"
+            )
+        counts = _class_counts(rows["label"], len(recipe.classes))
+        return PackedShard(data, rows["unit_hash"], rows["index"][0], counts, self.memory)
+
+
+def units_a_shard(generator: Generator, params: BaseModel, seed: int, *, units_max: int) -> int:
+    """How many units make a shard of about `SHARD_BYTES_AIM` bytes, 1 to `units_max`, judged by the first unit.
+
+    A round number, so that packers that differ by a little choose alike.
+    """
+    packer = ShardPacker(recipe_of(generator, params, seed))
+    packer.add(generator.unit(params, seed, 0))
+    # Half of what may be unpacked: later units may be larger than the first.
+    room = min(SHARD_BYTES_AIM / (packer.packed_bytes + 1), PIXEL_BYTES_MAX / 2 / (packer.memory + 1))
+    if room >= units_max:
+        return units_max
+    scale = 1
+    while room >= 10 * scale:
+        scale *= 10
+    return max([1, *(int(step * scale) for step in _STEPS if step * scale <= room)])
+
+
+def _check_unit(unit: Unit, recipe: Recipe) -> None:
+    if unit.layers.keys() != {layer.name for layer in recipe.layers}:
+        raise BadUnit(
+            f"unit {unit.index} has the layers {sorted(unit.layers)}; generator {recipe.generator} declares "
+            f"{sorted(layer.name for layer in recipe.layers)}"
+        )
+    if unit.image is not None and not recipe.image:
+        raise BadUnit(f"unit {unit.index} has an image, but generator {recipe.generator} says that its units are none")
 
 
 def decode_shard(data: bytes) -> list[Unit]:
@@ -174,7 +235,7 @@ def facts_of_checked(data: bytes, *, file: str, first_unit: int, hashes: Sequenc
 
     try:
         labels = pq.read_table(pa.BufferReader(data), columns=["label"])["label"].to_pylist()
-        classes = _recipe((pq.read_schema(pa.BufferReader(data)).metadata or {})[_META]).classes
+        classes = read_recipe((pq.read_schema(pa.BufferReader(data)).metadata or {})[_META]).classes
     except (pa.ArrowException, KeyError, OSError) as error:
         raise BadShard("this shard cannot be read any more") from error
     counts = _class_counts(labels, len(classes))
@@ -194,70 +255,126 @@ def read_shard(data: bytes) -> Shard:
 
     Raises BadShard when the file is cut, damaged or none of ours, ShardTooLarge when it is over a limit.
     """
-    checked, images, annotations = _read(data)
-    try:
-        rows = zip(images, checked.labels, annotations, strict=True)
-        units = [Unit(checked.first_unit + place, *row) for place, row in enumerate(rows)]
-    except BadUnit as error:
-        raise BadShard(f"a unit of this shard is wrong: {error}") from error
-    return Shard(units, checked.hashes, checked.recipe)
+    reader = ShardReader(data)
+    return Shard(list(reader.units()), reader.hashes, reader.recipe)
 
 
 def check_shard(data: bytes) -> CheckedShard:
     """Check a shard as `read_shard` does. Raises BadShard, ShardTooLarge."""
-    return _read(data)[0]
+    reader = ShardReader(data)
+    for _ in reader.contents():
+        pass
+    return CheckedShard(reader.recipe, reader.first_unit, reader.labels, reader.hashes)
 
 
-def _read(data: bytes) -> tuple[CheckedShard, list[NDArray[np.uint8]], list[dict[str, Any]]]:
-    """A shard's facts, its images and its annotations, once all of it was checked."""
-    if len(data) > BYTES_MAX:
-        raise ShardTooLarge(f"a shard is at most {BYTES_MAX:,} bytes, not {len(data):,}")
-    table, recipe = _open(data)
-    indices = table["index"].to_pylist()
-    labels = table["label"].to_pylist()
-    _check_run(indices)
-    _check_labels(labels, len(recipe.classes))
-    pngs, texts = _images(table["image"]), table["annotations"].to_pylist()
-    if None in pngs or None in texts:
-        raise BadShard("a unit of this shard has no image or no annotations")
-    images = decode_pngs(pngs, value_max=recipe.value_max, bytes_max=PIXEL_BYTES_MAX)
-    annotations = [_annotations(text) for text in texts]
-    hashes = [
-        content_hash(image, label, text.encode()) for image, label, text in zip(images, labels, texts, strict=True)
-    ]
-    if hashes != table["unit_hash"].to_pylist():
-        raise BadShard("a unit of this shard is not the one that its hash names")
-    return CheckedShard(recipe, indices[0], labels, hashes), images, annotations
+Content = tuple[NDArray[np.uint8] | None, dict[str, NDArray[Any]], dict[str, Any]]
 
 
-def _schema() -> pa.Schema:
+class ShardReader:
+    """A shard whose form, size and order were checked at once, and whose units are checked as they are read.
+
+    Attributes:
+        recipe: what the shard says of itself.
+        first_unit: the index of its first unit.
+        labels: of every unit, checked.
+        hashes: as stored; `contents` and `units` raise BadShard at the first unit that is another.
+
+    Raises BadShard, ShardTooLarge.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        if len(data) > BYTES_MAX:
+            raise ShardTooLarge(f"a shard is at most {BYTES_MAX:,} bytes, not {len(data):,}")
+        table, self.recipe = _open(data)
+        indices = table["index"].to_pylist()
+        self.labels: list[int | None] = table["label"].to_pylist()
+        _check_run(indices)
+        _check_labels(self.labels, len(self.recipe.classes))
+        self.first_unit: int = indices[0]
+        self.hashes: list[str] = table["unit_hash"].to_pylist()
+        self._texts: list[str] = table["annotations"].to_pylist()
+        if None in self._texts or None in self.hashes:
+            raise BadShard("a unit of this shard has no annotations or no hash")
+        self._columns: list[tuple[Layer, list[columns.File | None]]] = []
+        if self.recipe.image:
+            self._columns.append((columns.IMAGE, columns.from_column(columns.IMAGE, table["image"], optional=True)))
+        self._columns += [(layer, columns.from_column(layer, table[layer.name])) for layer in self.recipe.layers]
+        self._sizes = [
+            sum(columns.memory_of(layer, files[place]) for layer, files in self._columns)
+            for place in range(len(indices))
+        ]
+        if sum(self._sizes) > PIXEL_BYTES_MAX:
+            raise ShardTooLarge(
+                f"the images of this shard take {sum(self._sizes):,} bytes; at most {PIXEL_BYTES_MAX:,} are read"
+            )
+
+    def units(self) -> Iterator[Unit]:
+        """Every unit in order, each checked against its hash. Raises BadShard."""
+        for place, (image, layers, known) in enumerate(self.contents()):
+            try:
+                yield Unit(self.first_unit + place, image, self.labels[place], known, layers)
+            except BadUnit as error:
+                raise BadShard(f"a unit of this shard is wrong: {error}") from error
+
+    def contents(self) -> Iterator[Content]:
+        """Image, layers and annotations of every unit in order, each checked against its hash. Raises BadShard."""
+        start = 0
+        while start < len(self._sizes):
+            stop, room = start + 1, _TOGETHER_BYTES - self._sizes[start]
+            while stop < len(self._sizes) and room >= self._sizes[stop]:
+                room -= self._sizes[stop]
+                stop += 1
+            yield from self._some(start, stop)
+            start = stop
+
+    def _some(self, start: int, stop: int) -> Iterator[Content]:
+        images: list[Any] = [None] * (stop - start)
+        arrays: dict[str, list[Any]] = {}
+        for layer, files in self._columns:
+            if layer is columns.IMAGE:
+                images = _in_places(layer, files[start:stop], self.recipe.value_max)
+            else:
+                arrays[layer.name] = _in_places(layer, files[start:stop], 255)
+        for place in range(start, stop):
+            image = images[place - start]
+            layers = {name: found[place - start] for name, found in arrays.items()}
+            text = self._texts[place]
+            annotations = _annotations(text)
+            if content_hash(image, self.labels[place], text.encode(), layers) != self.hashes[place]:
+                raise BadShard(f"unit {self.first_unit + place} of this shard is not the one that its hash names")
+            yield image, layers, annotations
+
+
+def _in_places(layer: Layer, files: Sequence[columns.File | None], value_max: int) -> list[Any]:
+    """The arrays of some rows; None where there is no file."""
+    here = [file for file in files if file is not None]
+    found = iter(columns.unpack(layer, here, value_max=value_max, bytes_max=PIXEL_BYTES_MAX))
+    return [None if file is None else next(found) for file in files]
+
+
+def schema_of(recipe: Recipe) -> pa.Schema:
+    """The columns of a shard of this recipe."""
     import pyarrow as pa
 
-    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    return pa.schema(
-        [
-            ("index", pa.int64()),
-            ("image", image),
-            ("label", pa.int64()),
-            ("annotations", pa.string()),
-            ("unit_hash", pa.string()),
-        ]
-    )
+    files = [("image", columns.arrow_type(columns.IMAGE))] if recipe.image else []
+    files += [(layer.name, columns.arrow_type(layer)) for layer in recipe.layers]
+    texts = [("annotations", pa.string()), ("unit_hash", pa.string())]
+    return pa.schema([("index", pa.int64()), *files, ("label", pa.int64()), *texts])
 
 
-def _metadata(recipe: Recipe) -> dict[bytes, bytes]:
+def _meta(recipe: Recipe) -> dict[bytes, bytes]:
     """Our recipe, and the column types as Hugging Face `datasets` reads them from a Parquet file."""
     label: dict[str, Any] = {"names": list(recipe.classes), "_type": "ClassLabel"}
-    text = {"dtype": "string", "_type": "Value"}
+    text, number = {"dtype": "string", "_type": "Value"}, {"dtype": "int64", "_type": "Value"}
     features = {
-        "index": {"dtype": "int64", "_type": "Value"},
-        "image": {"_type": "Image"},
-        "label": label if recipe.classes else {"dtype": "int64", "_type": "Value"},
+        "index": number,
+        **({"image": columns.feature(columns.IMAGE)} if recipe.image else {}),
+        **{layer.name: columns.feature(layer) for layer in recipe.layers},
+        "label": label if recipe.classes else number,
         "annotations": text,
         "unit_hash": text,
     }
-    ours = {"format": FORMAT, **recipe.__dict__, "classes": list(recipe.classes)}
-    return {_META: canonical_json(ours), _HF: json.dumps({"info": {"features": features}}).encode()}
+    return {_META: write_recipe(recipe), _HF: json.dumps({"info": {"features": features}}).encode()}
 
 
 def _open(data: bytes) -> tuple[pa.Table, Recipe]:
@@ -267,7 +384,7 @@ def _open(data: bytes) -> tuple[pa.Table, Recipe]:
 
     try:
         file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
-        _check_form(file)
+        recipe = _check_form(file)
         batches, size = [], 0
         for batch in file.iter_batches(batch_size=_BATCH):
             size += batch.nbytes
@@ -276,15 +393,18 @@ def _open(data: bytes) -> tuple[pa.Table, Recipe]:
             batches.append(batch)
         table = pa.Table.from_batches(batches, schema=file.schema_arrow)
         table.validate(full=True)
-        return table, _recipe((file.schema_arrow.metadata or {}).get(_META, b""))
+        return table, recipe
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise BadShard(f"this is no readable shard; it may have been cut or damaged: {str(error)[:120]}") from error
 
 
-def _check_form(file: Any) -> None:
-    form = file.metadata
-    if not file.schema_arrow.equals(_schema()):
+def _check_form(file: Any) -> Recipe:
+    form, schema = file.metadata, file.schema_arrow
+    if not set(_PLAIN) <= set(schema.names):
         raise BadShard("this Parquet file has other columns than a shard")
+    recipe = read_recipe((schema.metadata or {}).get(_META, b""))
+    if not schema.equals(schema_of(recipe)):
+        raise BadShard("this Parquet file has other columns than a shard of its recipe")
     if not 1 <= form.num_rows <= UNITS_MAX or not 1 <= form.num_row_groups <= _ROW_GROUPS_MAX:
         raise ShardTooLarge(
             f"a shard has 1 to {UNITS_MAX:,} units in at most {_ROW_GROUPS_MAX} groups, not {form.num_rows:,}"
@@ -294,38 +414,7 @@ def _check_form(file: Any) -> None:
             chunk = form.row_group(group).column(column)
             if chunk.compression != "UNCOMPRESSED" or chunk.has_dictionary_page:
                 raise BadShard("this Parquet file is packed in a way that shards are not")
-
-
-def _recipe(text: bytes) -> Recipe:
-    try:
-        claim = from_json(text, allow_inf_nan=False)
-        found = claim.pop("format")
-        recipe = Recipe(**{**claim, "classes": tuple(claim["classes"])})
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise BadShard("this Parquet file does not say which generator made it") from error
-    typed = (
-        (recipe.generator, str),
-        (recipe.version, str),
-        (recipe.params, dict),
-        (recipe.seed, int),
-        (recipe.value_max, int),
-    )
-    if found != FORMAT or not all(isinstance(value, kind) for value, kind in typed):
-        raise BadShard(f"this Parquet file is no shard of format {FORMAT}")
-    names = recipe.classes
-    if len(names) > CLASSES_MAX or not all(isinstance(name, str) for name in names) or not 1 <= recipe.value_max <= 255:
-        raise BadShard("the classes or the values that this shard names are out of bounds")
     return recipe
-
-
-def _images(column: pa.ChunkedArray) -> list[bytes]:
-    """The PNG bytes of each row, and a refusal of anything hidden beside them."""
-    import pyarrow.compute as pc
-
-    if column.null_count or pc.struct_field(column, "path").null_count != len(column):
-        raise BadShard("an image of this shard is missing, or has a path, which shards do not use")
-    files: list[bytes] = pc.struct_field(column, "bytes").to_pylist()
-    return files
 
 
 def _annotations(text: str) -> dict[str, Any]:
@@ -352,11 +441,3 @@ def _check_run(indices: Sequence[int | None]) -> None:
 def _check_labels(labels: Sequence[int | None], classes: int) -> None:
     if any(label is not None and not 0 <= label < classes for label in labels):
         raise BadShard(f"a label is out of the {classes} classes that the generator names")
-
-
-def same_recipe(recipe: Recipe, other: Recipe | Mapping[str, Any]) -> bool:
-    """Tell whether two recipes describe the same data set."""
-    values = other.__dict__ if isinstance(other, Recipe) else dict(other)
-    return canonical_json({**recipe.__dict__, "classes": list(recipe.classes)}) == canonical_json(
-        {**values, "classes": list(values["classes"])}
-    )
