@@ -1,0 +1,360 @@
+"""Planograms: which product has which place on a shelf, and what a shop makes of the plan by the end of the day.
+
+Owns the plan (rows of slots of facings) and the state of every planned place: filled, empty, pushed back, turned,
+leaning, taken by another product. Lengths are metres; x runs along the shelf from its left end, y from its front edge
+into its depth, z up from the floor. Nothing here has a mesh or a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from numpy.random import Generator
+
+from neuromation.synthetic.products.model import ROUND_FORMS, Product
+
+ROWS_MAX = 8
+FACINGS_MAX = 600
+LAYERS_MAX = 4
+DEPTH_MAX = 6
+_SPACE_M = 0.004  # least space between neighbours
+_STACKED = frozenset({"can", "carton", "tub", "jar"})  # forms with a flat lid that carries the next
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A product with its number in its catalogue; look-alikes are in none and have a number all the same."""
+
+    number: int
+    product: Product
+    is_null: bool = False
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A run of facings of one product.
+
+    Attributes:
+        row, slot: its place: row 0 is the lowest, slot 0 the leftmost of its row.
+        listed: what is planned here.
+        x_m: left end of the first facing; pitch_m: from facing to facing.
+        facings: how many stand side by side; layers: on each other; depth: behind each other.
+    """
+
+    row: int
+    slot: int
+    listed: Listed
+    x_m: float
+    pitch_m: float
+    facings: int
+    layers: int
+    depth: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One board: its height over the floor and the clear height over it."""
+
+    z_m: float
+    clear_m: float
+    slots: tuple[Slot, ...]
+
+
+@dataclass(frozen=True)
+class Planogram:
+    """A shelf as planned."""
+
+    width_m: float
+    depth_m: float
+    rows: tuple[Row, ...]
+
+    @property
+    def slots(self) -> Iterator[Slot]:
+        """Every slot, row by row."""
+        return (slot for row in self.rows for slot in row.slots)
+
+    @property
+    def top_m(self) -> float:
+        """Height of the highest row's clear space."""
+        return self.rows[-1].z_m + self.rows[-1].clear_m
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a plan is made.
+
+    Attributes:
+        rows: boards, 1 to 8; facings: fronts to see in all, about; facings_max: of one slot.
+        plinth_m: height of the lowest board; board_m: thickness; headroom_m: least space over the highest package.
+        depth_m: of the boards; depth: packages behind each other that are planned, at most.
+        stacking: chance that a product that can be stacked is.
+    """
+
+    rows: int
+    facings: int
+    facings_max: int = 5
+    plinth_m: float = 0.16
+    board_m: float = 0.03
+    headroom_m: float = 0.05
+    depth_m: float = 0.45
+    depth: int = 2
+    stacking: float = 0.6
+
+
+@dataclass(frozen=True)
+class Disorder:
+    """What a day does to a plan, chances of every facing: see the parameters of the shelf."""
+
+    gap: float = 0.05
+    pushed_back: float = 0.1
+    turned: float = 0.06
+    leaning: float = 0.04
+    misplaced: float = 0.02
+    null: float = 0.02
+    jitter: float = 0.5
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One package that stands on the shelf.
+
+    Attributes:
+        slot, facing, layer, depth: the planned place it stands at.
+        listed: what it is; `is_misplaced` when something else is planned there.
+        x_m, y_m, z_m: middle of its base.
+        yaw_turns: turn about the vertical; lean_turns: about its lower edge, to the right where > 0; parts of a circle.
+    """
+
+    slot: Slot
+    facing: int
+    layer: int
+    depth: int
+    listed: Listed
+    x_m: float
+    y_m: float
+    z_m: float
+    yaw_turns: float
+    lean_turns: float
+
+    @property
+    def is_misplaced(self) -> bool:
+        return self.listed.number != self.slot.listed.number
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A planned facing at which nothing stands: the front that should be seen there, metres."""
+
+    slot: Slot
+    facing: int
+    x_m: float  # left
+    z_m: float  # bottom
+    width_m: float
+    height_m: float
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A plan and what stands there."""
+
+    plan: Planogram
+    placed: tuple[Placed, ...]
+    gaps: tuple[Gap, ...]
+
+
+def plan_shelf(assortment: Sequence[Listed], layout: Layout, rng: Generator) -> Planogram:
+    """A planogram of `assortment`, which must not be empty: neighbours are of one kind, tall ones share a board.
+
+    The shelf is as wide as its facings need; every row is filled to that width. A small assortment is repeated.
+    """
+    rows = min(max(layout.rows, 1), ROWS_MAX)
+    runs = _runs(assortment, layout, rng)
+    fronts = sum(facings * layers for _, facings, layers in runs)
+    width_m = max(sum(facings * _pitch(listed, 0.5) for listed, facings, _ in runs) / rows, 0.3)
+    stride = rng.random(len(runs))
+    lines: list[list[tuple[Listed, int, int, float]]] = [[]]
+    used = 0.0
+    for (listed, facings, layers), draw in zip(runs, stride.tolist(), strict=True):
+        pitch = _pitch(listed, draw)
+        if used + 0.5 * facings * pitch > width_m and len(lines) < rows and fronts > rows:
+            lines.append([])
+            used = 0.0
+        fitting = max(1, min(facings, int((width_m - used) / pitch) if len(lines) == rows else facings))
+        lines[-1].append((listed, fitting, layers, pitch))
+        used += fitting * pitch
+    width_m = max(sum(count * pitch for _, count, _, pitch in line) for line in lines)
+    return Planogram(width_m, layout.depth_m, tuple(_rows(lines, layout, width_m)))
+
+
+def _runs(assortment: Sequence[Listed], layout: Layout, rng: Generator) -> list[tuple[Listed, int, int]]:
+    """Product, facings and layers of every slot, in the order in which they fill the rows, about `layout.facings`."""
+    wanted = min(max(layout.facings, 1), FACINGS_MAX)
+    runs: list[tuple[Listed, int, int]] = []
+    fronts = 0
+    ordered = sorted(assortment, key=lambda listed: (listed.product.coarse, listed.product.size_m[2]))
+    while fronts < wanted:
+        draws = rng.random((len(ordered), 3)).tolist()
+        for listed, (many, stacks, high) in zip(ordered, draws, strict=True):
+            # Half of all slots have one or two facings; the square makes long runs rare.
+            facings = 1 + int(many * many * layout.facings_max)
+            layers = _layers(listed.product, high) if stacks < layout.stacking else 1
+            facings = max(1, min(facings, (wanted - fronts) // layers))
+            runs.append((listed, facings, layers))
+            fronts += facings * layers
+            if fronts >= wanted:
+                break
+    return sorted(runs, key=lambda run: _row_order(run[0]))
+
+
+def _row_order(listed: Listed) -> tuple[int, str, float]:
+    """Tall and heavy things stand low, small ones high; within that, kinds stay together."""
+    height_m = listed.product.size_m[2]
+    return (0 if height_m > 0.24 else 1 if height_m > 0.16 else 2), listed.product.coarse, -height_m
+
+
+def _layers(product: Product, draw: float) -> int:
+    """How many of a product stand on each other: as many as make a pile of hand height."""
+    if product.form not in _STACKED:
+        return 1
+    most = max(1, min(LAYERS_MAX, int(0.27 / product.size_m[2])))
+    return 1 + int(draw * most)
+
+
+def _pitch(listed: Listed, draw: float) -> float:
+    return listed.product.size_m[0] + _SPACE_M + 0.008 * draw
+
+
+def _rows(lines: list[list[tuple[Listed, int, int, float]]], layout: Layout, width_m: float) -> Iterator[Row]:
+    z_m = layout.plinth_m
+    for row, line in enumerate(lines):
+        clear_m = max(max(item.product.size_m[2] * layers for item, _, layers, _ in line) + layout.headroom_m, 0.15)
+        # The space that is left over is shared out between the slots.
+        spare_m = (width_m - sum(count * pitch for _, count, _, pitch in line)) / (len(line) + 1)
+        slots, x_m = [], spare_m * 0.5
+        for slot, (listed, facings, layers, pitch) in enumerate(line):
+            behind = int((layout.depth_m - 0.02) / (listed.product.size_m[1] + _SPACE_M))
+            depth = max(1, min(layout.depth, behind))
+            slots.append(Slot(row, slot, listed, x_m, pitch, facings, layers, depth))
+            x_m += facings * pitch + spare_m
+        yield Row(z_m, clear_m, tuple(slots))
+        z_m += clear_m + layout.board_m
+
+
+def stock_shelf(plan: Planogram, disorder: Disorder, *, others: Sequence[Listed], rng: Generator) -> Shelf:
+    """The plan as it looks in a shop: what stands where, and what is missing.
+
+    Args:
+        plan: of the shelf.
+        disorder: chances of what goes wrong.
+        others: look-alikes that may stand in a product's place; misplaced products come from the plan itself.
+        rng: source of all randomness.
+    """
+    pool = list({slot.listed.number: slot.listed for slot in plan.slots}.values())
+    placed: list[Placed] = []
+    gaps: list[Gap] = []
+    for row in plan.rows:
+        for slot in row.slots:
+            draws = rng.random((slot.facings, 8)).tolist()
+            for facing, draw in enumerate(draws):
+                if draw[0] < disorder.gap:
+                    gaps.append(_gap(row, slot, facing))
+                    continue
+                stranger = _stranger(row, slot, disorder, pool, others, draw)
+                front = stranger or slot.listed
+                beside = facing + 1 < slot.facings and draws[facing + 1][0] < disorder.gap
+                placed.extend(
+                    _column(plan, row, slot, facing, front, disorder, draw[4:], is_beside_gap=beside, rng=rng)
+                )
+    return Shelf(plan, tuple(placed), tuple(gaps))
+
+
+def _gap(row: Row, slot: Slot, facing: int) -> Gap:
+    width_m, _, height_m = slot.listed.product.size_m
+    left_m = slot.x_m + facing * slot.pitch_m + 0.5 * (slot.pitch_m - width_m)
+    return Gap(slot, facing, left_m, row.z_m, width_m, height_m * slot.layers)
+
+
+def _stranger(
+    row: Row, slot: Slot, disorder: Disorder, pool: Sequence[Listed], others: Sequence[Listed], draw: Sequence[float]
+) -> Listed | None:
+    """Another package that stands at a facing, where it fits; None for the planned one."""
+    if draw[1] < disorder.null:
+        source = others
+    elif draw[1] < disorder.null + disorder.misplaced:
+        source = pool
+    else:
+        return None
+    fitting = [
+        listed
+        for listed in source
+        if listed.number != slot.listed.number
+        and listed.product.size_m[0] <= slot.pitch_m
+        and listed.product.size_m[2] < row.clear_m
+    ]
+    return fitting[int(draw[2] * len(fitting))] if fitting else None
+
+
+def _column(
+    plan: Planogram,
+    row: Row,
+    slot: Slot,
+    facing: int,
+    front: Listed,
+    disorder: Disorder,
+    draw: Sequence[float],
+    *,
+    is_beside_gap: bool,
+    rng: Generator,
+) -> Iterator[Placed]:
+    """The packages at one facing: piles, one behind the other; the front pile is the one people take from."""
+    _, depth_m, height_m = slot.listed.product.size_m
+    pushed = draw[0] < disorder.pushed_back
+    back_m = (0.1 + 0.6 * draw[1]) * max(0.0, plan.depth_m - depth_m) if pushed else 0.0
+    x_m = slot.x_m + (facing + 0.5) * slot.pitch_m
+    piles = max(1, min(slot.depth, int((plan.depth_m - back_m) / (depth_m + _SPACE_M))))
+    jitters = rng.random((piles, LAYERS_MAX, 4)).tolist()
+    for depth in range(piles):
+        # Only a front that is itself taken from has fewer layers than planned.
+        stranger = depth == 0 and front.number != slot.listed.number
+        layers = 1 if stranger else max(1, slot.layers - (int(draw[2] * 2.5) if depth == 0 else 0))
+        listed = front if depth == 0 else slot.listed
+        y_m = 0.012 + back_m + depth * (depth_m + _SPACE_M) + 0.5 * listed.product.size_m[1]
+        for layer in range(layers):
+            j = jitters[depth][layer]
+            room_m = 0.5 * max(0.0, slot.pitch_m - listed.product.size_m[0])
+            yaw = _yaw(listed.product, slot.pitch_m, disorder, j)
+            leans = layers == 1 and depth == 0 and is_beside_gap and draw[3] < disorder.leaning * 8
+            lean = _lean(listed.product, slot.pitch_m) if leans else 0.0
+            yield Placed(
+                slot=slot,
+                facing=facing,
+                layer=layer,
+                depth=depth,
+                listed=listed,
+                x_m=x_m + (2 * j[0] - 1) * room_m * disorder.jitter,
+                y_m=y_m + 0.012 * j[1] * disorder.jitter,
+                z_m=row.z_m + layer * height_m,
+                yaw_turns=0.0 if lean else yaw,
+                lean_turns=lean,
+            )
+
+
+def _yaw(product: Product, pitch_m: float, disorder: Disorder, j: Sequence[float]) -> float:
+    """How far a package is turned: round ones as they fall, others as far as their neighbours leave room."""
+    signed = 2 * j[2] - 1
+    turned = j[3] < disorder.turned
+    if product.form in ROUND_FORMS:
+        return 0.5 * signed if turned else 0.05 * signed * (0.3 + disorder.jitter)
+    if turned and product.size_m[1] <= pitch_m:
+        return 0.25 * (1 + int(abs(signed) * 3)) * (1 if signed > 0 else -1)
+    spare = max(0.0, pitch_m - product.size_m[0]) / max(product.size_m[1], 0.02)
+    return signed * min(0.5 * spare, 0.25) * 0.159 * disorder.jitter  # the spare room as an angle, radians to turns
+
+
+def _lean(product: Product, space_m: float) -> float:
+    """The angle at which a package that tips into an empty place beside it comes to rest, turns; 0 where it cannot."""
+    width_m, _, height_m = product.size_m
+    if product.form in ROUND_FORMS or height_m < 1.5 * width_m:
+        return 0.0
+    return min(0.55 * space_m / height_m, 0.35) * 0.159
