@@ -43,3 +43,11 @@ class BadScene(Invalid):
 
 class BadCatalogue(Invalid):
     """A catalogue of products or parts that cannot be read: missing columns, missing or broken pictures, none at all."""
+
+
+class MissingProgram(NotFound):
+    """A program that a generator starts is not installed on this machine."""
+
+
+class SpeechFailed(Conflict):
+    """A speech program failed, or said something else than it was asked to."""
