@@ -24,6 +24,7 @@ FLAT = -1  # the smoothing group of faceted triangles
 WELD_M = 1e-7  # points nearer than this are one
 PI = 3.141592653589793
 _CREASE_COSINE = 0.72  # profile pieces that turn by more than about 44 degrees meet in an edge
+_AGREES_LEAST = 0.3  # cosine between a triangle and the smooth normal at its corner
 
 
 def check_sizes(**sizes: float) -> None:
@@ -354,5 +355,9 @@ def _filled_normals(positions: Floats, triangles: Ints, groups: Ints, normals: F
         place = place.reshape(-1)
         weights = np.repeat(face[smooth], 3, axis=0)
         sums = np.stack([np.bincount(place, weights=weights[:, axis]) for axis in range(3)], axis=1)
-        filled[smooth] = sums[place].reshape(-1, 3, 3)
+        shared = unit(sums)[place].reshape(-1, 3, 3)
+        own = unit(face[smooth])[:, None, :]
+        # A thin edge (the sides of a flattened tube) is sharp although its group is round.
+        agrees = shared[..., 0] * own[..., 0] + shared[..., 1] * own[..., 1] + shared[..., 2] * own[..., 2]
+        filled[smooth] = np.where((agrees < _AGREES_LEAST)[..., None], own, shared)
     return unit(filled)
