@@ -81,7 +81,8 @@ def test_workers_shards_and_times_do_not_change_the_root(made: Path, tmp_path: P
         on_progress=lambda done, units: told.append((done, units)),
     )
     assert two.merkle_root == one.merkle_root
-    assert told == [(60, 120), (120, 120)]
+    assert told == sorted(set(told))
+    assert told[-1] == (120, 120)
 
 
 def test_the_time_of_making_is_no_part_of_the_identity(made: Path) -> None:

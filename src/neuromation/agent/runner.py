@@ -39,16 +39,18 @@ def handle(request: Json, inputs: Path, out: Path, progress: Progress) -> Json:
 
 def generate(spec: Json, files: dict[str, Path], out: Path, progress: Progress) -> Json:
     """A shard of units; one leaf a unit."""
-    from neuromation.synthetic.formats.shard import pack_shard
+    from neuromation.synthetic.folder import make_shard
 
     generator, params = _generator(spec)
-    first, count = spec["first_unit"], spec["units"]
-    units = []
-    for done in range(count):
-        units.append(generator.unit(params, spec["seed"], first + done))
+    first, count, done = spec["first_unit"], spec["units"], 0
+
+    def tick() -> None:
+        nonlocal done
         if done % 16 == 0:
             progress(done / count, "")
-    packed = pack_shard(units, generator=generator, params=params, seed=spec["seed"])
+        done += 1
+
+    packed = make_shard(generator, params, spec["seed"], first, count, tick=tick)
     (out / SHARD_FILE).write_bytes(packed.data)
     return _committed(packed.hashes)
 

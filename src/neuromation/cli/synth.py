@@ -15,7 +15,7 @@ from neuromation.cli.generators import GeneratorArgument, installed
 from neuromation.cli.output import Output
 
 if TYPE_CHECKING:
-    from neuromation.synthetic import Manifest
+    from neuromation.synthetic import Effort, Manifest
 
 app = group("Generate and export data offline, without any platform.")
 
@@ -41,11 +41,16 @@ def generate(
     workers: Annotated[
         int, typer.Option(min=0, max=256, help="Processes; 0: one a processor. The data are the same.")
     ] = 0,
-    shard_units: Annotated[int, typer.Option(min=1, help="Samples a file; only for parquet.")] = 1000,
+    shard_units: Annotated[
+        int | None, typer.Option(min=1, help="Samples a file; default: by their size, at most 1000. Only for parquet.")
+    ] = None,
     format: FormatOption = "parquet",
 ) -> None:
     """Generate a labelled data set into a folder: files, manifest with Merkle root, Croissant, card."""
-    start = time.monotonic()
+    with needing("synthetic"):
+        from neuromation.synthetic import Effort
+
+    start, effort = time.monotonic(), Effort()
     processes = workers or _processors()
 
     def make(where: Path) -> Manifest:
@@ -58,6 +63,7 @@ def generate(
             workers=processes,
             shard_units=shard_units,
             folder=where,
+            effort=effort,
         )
 
     with needing("synthetic"):
@@ -71,6 +77,7 @@ def generate(
                 manifest = make(Path(scratch))
                 export_dataset(Path(scratch), format, folder)
     took_s = time.monotonic() - start
+    each_s = effort.cpu_s / effort.units if effort.units else None
     value = {
         "folder": folder.resolve(),
         "format": format,
@@ -81,10 +88,19 @@ def generate(
         "units": manifest.units,
         "merkle_root": manifest.merkle_root,
         "seconds": round(took_s, 3),
-        "units_per_s": round(manifest.units / took_s, 1),
+        "units_made": effort.units,
+        "units_per_s": round(effort.units / took_s, 1),
+        "cpu_s": round(effort.cpu_s, 3),
+        "cpu_s_per_unit": None if each_s is None else round(each_s, 6),
     }
-    names = ("folder", "units", "merkle_root", "units_per_s")
-    out.result(value, lambda: out.facts([(name.replace("_", " "), value[name]) for name in names]))
+    facts = [
+        ("folder", value["folder"]),
+        ("units", f"{manifest.units:,}, {effort.units:,} of them made now"),
+        ("merkle root", manifest.merkle_root),
+        ("speed", f"{value['units_per_s']:,} units a second" if effort.units else ""),
+        ("work", f"{1000 * each_s:.3g} CPU-ms a unit, written to disk" if each_s is not None else ""),
+    ]
+    out.result(value, lambda: out.facts(facts))
 
 
 def _processors() -> int:
@@ -100,8 +116,9 @@ def _generate(
     seed: int,
     values: dict[str, Any],
     workers: int,
-    shard_units: int,
+    shard_units: int | None,
     folder: Path,
+    effort: Effort,
 ) -> Manifest:
     from neuromation.synthetic import generate_dataset, parse_params
 
@@ -117,4 +134,5 @@ def _generate(
             shard_units=shard_units,
             workers=workers,
             on_progress=lambda done, _: update(done),
+            effort=effort,
         )

@@ -11,15 +11,17 @@ Pillow and PyArrow are loaded by the functions that need them.
 from neuromation.synthetic.errors import (
     BadDataset,
     BadExport,
+    BadImport,
     BadParameters,
     BadShard,
     BadUnit,
     OtherDataset,
     ShardTooLarge,
     UnknownGenerator,
+    WorkerLost,
 )
 from neuromation.synthetic.export import FORMATS, export_dataset
-from neuromation.synthetic.folder import generate_dataset, generate_shard, load_manifest, write_metadata
+from neuromation.synthetic.folder import Effort, generate_dataset, generate_shard, load_manifest, write_metadata
 from neuromation.synthetic.formats.card import card
 from neuromation.synthetic.formats.croissant import croissant
 from neuromation.synthetic.formats.manifest import Manifest, ShardEntry, assemble, parse_manifest, shard_file
@@ -52,10 +54,12 @@ __all__ = [
     "FORMATS",
     "BadDataset",
     "BadExport",
+    "BadImport",
     "BadParameters",
     "BadShard",
     "BadUnit",
     "BaseGenerator",
+    "Effort",
     "Failure",
     "Generator",
     "Layer",
@@ -71,6 +75,7 @@ __all__ = [
     "Unit",
     "UnknownGenerator",
     "VerifyReport",
+    "WorkerLost",
     "assemble",
     "card",
     "contact_sheet",

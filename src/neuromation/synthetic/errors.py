@@ -29,12 +29,20 @@ class BadDataset(Invalid):
     """A data set whose parts do not fit together."""
 
 
+class WorkerLost(Conflict):
+    """A process that made units ended before its work did."""
+
+
 class OtherDataset(Conflict):
     """The folder already holds something else."""
 
 
 class BadExport(Invalid):
     """The data set cannot be written in the format asked for."""
+
+
+class BadImport(Invalid):
+    """A folder of real data that cannot be taken over: broken, too large, or of another form than was said."""
 
 
 class BadScene(Invalid):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic import BaseModel
 
 from neuromation.catalog import service as catalog
 from neuromation.catalog.model import FileRef, Viewer
@@ -14,8 +16,9 @@ from neuromation.kernel.errors import Invalid
 from neuromation.synthetic.formats import manifest as manifests
 from neuromation.synthetic.formats import shard as shards
 from neuromation.synthetic.formats.card import card
+from neuromation.synthetic.formats.certificate import certificate
 from neuromation.synthetic.formats.croissant import croissant
-from neuromation.synthetic.generator import get_generator, parse_params
+from neuromation.synthetic.generator import Generator, get_generator, parse_params
 from neuromation.workflows import publishing
 from neuromation.workflows.plans import AuditOrder, Json, Plan, Rejected, order_of
 from neuromation.workflows.world import World
@@ -35,7 +38,12 @@ class DatasetWork:
         generator = get_generator(order.generator)
         params = parse_params(generator, order.params)
         publishing.check_name_free(order.name)
-        size = order.shard_units or default_shard_units(order.units, generator.cu_per_unit)
+        largest = units_that_fit(generator, params, order.seed)
+        size = order.shard_units or min(largest, default_shard_units(order.units, generator.cu_per_unit))
+        if size > 2 * largest:  # the first unit is a sample; what is clearly too large would fail on every node
+            raise Invalid(
+                f"{size:,} units of {order.generator} with these parameters do not fit into a shard; order at most {largest:,}"
+            )
         tasks = -(-order.units // size)
         if tasks > SHARDS_MAX:
             raise Invalid(
@@ -137,6 +145,7 @@ class DatasetWork:
             "manifest.json": manifest.to_json(),
             "croissant.json": croissant(manifest),
             "README.md": card(manifest),
+            "certificate.json": certificate(manifest),
         }
         for name, data in documents.items():
             files[name] = publishing.file_ref(publishing.store(world, conn, data, owner=job.customer), name)
@@ -178,6 +187,19 @@ def default_shard_units(units: int, cu_per_unit: float) -> int:
     """A shard of about SHARD_CU, smaller where an order would otherwise make fewer than SHARDS_MIN shards."""
     by_work = max(1, int(SHARD_CU / cu_per_unit))
     return max(1, min(by_work, -(-units // SHARDS_MIN), wire.SHARD_UNITS_MAX))
+
+
+@lru_cache(maxsize=1_000)
+def _fitting(generator: str, version: str, params: str, seed: int) -> int:
+    found = get_generator(generator, version)
+    return shards.units_a_shard(
+        found, found.params_model.model_validate_json(params), seed, units_max=wire.SHARD_UNITS_MAX
+    )
+
+
+def units_that_fit(generator: Generator, params: BaseModel, seed: int) -> int:
+    """How many units a shard holds with room to spare, by the bytes of the order's first unit; it is made once."""
+    return _fitting(generator.name, generator.version, params.model_dump_json(), seed)
 
 
 def committed_output(world: World, task: Task, name: str) -> bytes:

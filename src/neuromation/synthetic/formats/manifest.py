@@ -6,6 +6,7 @@ Owns the rules by which shards become one data set; knows no folder and no Parqu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -16,7 +17,7 @@ from neuromation.kernel.rng import SEED_MAX
 from neuromation.synthetic.errors import BadDataset
 from neuromation.synthetic.formats.recipe import CLASSES_MAX
 from neuromation.synthetic.formats.shard import ShardFacts
-from neuromation.synthetic.generator import Generator
+from neuromation.synthetic.generator import LAYERS_MAX, Generator, Layer
 
 SHARDS_MAX = 10_000
 DATASET_UNITS_MAX = 100_000_000
@@ -40,6 +41,18 @@ class ShardEntry(BaseModel):
     root: Hex
 
 
+class ManifestLayer(BaseModel):
+    """One layer of a data set's units; see `generator.Layer`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")
+    kind: Literal["image", "audio", "video"]
+    dtype: Literal["uint8", "uint16", "int16"]
+    meaning: Line
+    rate_hz: float = Field(0.0, ge=0, le=1e6)
+
+
 class Manifest(BaseModel):
     """Everything that defines a data set. `created` is told, and is no part of its identity."""
 
@@ -58,14 +71,20 @@ class Manifest(BaseModel):
     value_max: int = Field(ge=1, le=255)
     classes: list[Line] = Field(max_length=CLASSES_MAX)
     class_counts: list[int] = Field(max_length=CLASSES_MAX)
+    layers: list[ManifestLayer] = Field([], max_length=LAYERS_MAX)
     licence: Line
     shards: list[ShardEntry] = Field(min_length=1, max_length=SHARDS_MAX)
     merkle_root: Hex
     created: datetime | None = None
 
     def canonical(self) -> bytes:
-        """The one spelling of what defines the data set, without `created`."""
-        return canonical_json(self.model_dump(mode="json", exclude={"created"}))
+        """The one spelling of what defines the data set, without `created`, and without layers where there are none."""
+        told = self.model_dump(mode="json", exclude={"created"} if self.layers else {"created", "layers"})
+        return canonical_json(told)
+
+    def layer_list(self) -> tuple[Layer, ...]:
+        """The layers as generators declare them. Raises BadUnit when one cannot be."""
+        return tuple(Layer(**layer.model_dump()) for layer in self.layers)
 
     @property
     def identity(self) -> str:
@@ -123,6 +142,7 @@ def assemble(
         value_max=generator.value_max,
         classes=list(generator.classes_for(params)),
         class_counts=[sum(counts) for counts in zip(*(shard.class_counts for shard in ordered), strict=True)],
+        layers=[ManifestLayer(**asdict(layer)) for layer in generator.layers(params)],
         licence=licence,
         shards=[_entry(shard) for shard in ordered],
         merkle_root=merkle_root([leaf for shard in ordered for leaf in shard.hashes]),
