@@ -354,7 +354,9 @@ def _filled_normals(positions: Floats, triangles: Ints, groups: Ints, normals: F
         _, place = np.unique(keys.ravel(), return_inverse=True)
         place = place.reshape(-1)
         weights = np.repeat(face[smooth], 3, axis=0)
-        sums = np.stack([np.bincount(place, weights=weights[:, axis]) for axis in range(3)], axis=1)
+        sums: Floats = np.stack([np.bincount(place, weights=weights[:, axis]) for axis in range(3)], axis=1).astype(
+            np.float64
+        )
         shared = unit(sums)[place].reshape(-1, 3, 3)
         own = unit(face[smooth])[:, None, :]
         # A thin edge (the sides of a flattened tube) is sharp although its group is round.
