@@ -59,3 +59,7 @@ class MissingProgram(NotFound):
 
 class SpeechFailed(Conflict):
     """A speech program failed, or said something else than it was asked to."""
+
+
+class RendererMissing(NotFound):
+    """A renderer was asked for whose libraries, or whose graphics driver, this machine does not have."""
