@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from neuromation.kernel.rng import unit_rng
 from neuromation.synthetic.generator import BaseGenerator, Layer, Unit
+from neuromation.synthetic.generators import spoken_digits_recording as recording
 from neuromation.synthetic.generators import spoken_digits_speech as speech
 from neuromation.synthetic.generators.spoken_digits_voices import Speaker, pick, speaker
 
@@ -108,8 +109,6 @@ class SpokenDigits(BaseGenerator):
         Raises MissingProgram where a speech program is not installed.
         """
         assert isinstance(params, SpokenDigitsParams), "parse_params makes the parameters"
-        from neuromation.synthetic.generators import spoken_digits_recording as recording  # compiles: only where used
-
         rng = unit_rng(seed, index)
         digit = pick(tuple(params.class_weights or [1.0] * 10), rng)
         number = int(rng.integers(params.speakers))
