@@ -59,7 +59,9 @@ def flesh(cones: Sequence[Cone], *, cell_m: float, join_m: float, uv_m: float = 
         first = np.maximum(begin.astype(np.int64), 0)
         last = np.minimum(end.astype(np.int64) + 1, counts)
         _melt(field, cone, origin, cell_m, join_m, first, last)
-    points, quads = _net(field)
+    place = np.full(field.shape, -1, dtype=np.int64)
+    points = _points(field, place)
+    quads = _quads(field, place, len(points))
     normals = _slopes(field, points)
     positions = origin + points * cell_m
     triangles = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]]).astype(np.int32)
@@ -98,42 +100,51 @@ def _melt(
 
 
 @compiled
-def _net(field: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Vertices in cells and the quads that join them, counter-clockwise from outside."""
+def _crossing(field: NDArray[np.float64], i: int, j: int, k: int) -> tuple[float, float, float, int]:
+    """The sum of the places at which the surface crosses the edges of a cell, and how many there are."""
+    sx, sy, sz, crossings = 0.0, 0.0, 0.0, 0
+    for corner in range(8):
+        x0, y0, z0 = corner & 1, corner >> 1 & 1, corner >> 2
+        one = field[i + x0, j + y0, k + z0]
+        for axis in range(3):
+            other = corner | 1 << axis
+            if other == corner:
+                continue
+            x1, y1, z1 = other & 1, other >> 1 & 1, other >> 2
+            two = field[i + x1, j + y1, k + z1]
+            if (one < 0.0) != (two < 0.0):
+                t = one / (one - two)
+                sx += x0 + t * (x1 - x0)
+                sy += y0 + t * (y1 - y0)
+                sz += z0 + t * (z1 - z0)
+                crossings += 1
+    return sx, sy, sz, crossings
+
+
+@compiled
+def _points(field: NDArray[np.float64], place: NDArray[np.int64]) -> NDArray[np.float64]:
+    """A vertex for every cell that the surface crosses; its number goes to `place`."""
     nx, ny, nz = field.shape
-    place = np.full((nx, ny, nz), -1, np.int64)
     points = np.empty((field.size // 4 + 64, 3), np.float64)
     count = 0
     for i in range(nx - 1):
         for j in range(ny - 1):
             for k in range(nz - 1):
-                inside = 0
-                for corner in range(8):
-                    if field[i + (corner & 1), j + (corner >> 1 & 1), k + (corner >> 2)] < 0.0:
-                        inside += 1
-                if inside == 0 or inside == 8:
+                sx, sy, sz, crossings = _crossing(field, i, j, k)
+                if crossings == 0:
                     continue
-                sx, sy, sz, crossings = 0.0, 0.0, 0.0, 0
-                for corner in range(8):
-                    x0, y0, z0 = corner & 1, corner >> 1 & 1, corner >> 2
-                    one = field[i + x0, j + y0, k + z0]
-                    for axis in range(3):
-                        if corner >> axis & 1:
-                            continue
-                        other = corner | 1 << axis
-                        x1, y1, z1 = other & 1, other >> 1 & 1, other >> 2
-                        two = field[i + x1, j + y1, k + z1]
-                        if (one < 0.0) != (two < 0.0):
-                            t = one / (one - two)
-                            sx += x0 + t * (x1 - x0)
-                            sy += y0 + t * (y1 - y0)
-                            sz += z0 + t * (z1 - z0)
-                            crossings += 1
                 points[count, 0] = i + sx / crossings
                 points[count, 1] = j + sy / crossings
                 points[count, 2] = k + sz / crossings
                 place[i, j, k] = count
                 count += 1
+    return points[:count].copy()
+
+
+@compiled
+def _quads(field: NDArray[np.float64], place: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """The vertices around every edge of the grid that crosses the surface, counter-clockwise from outside."""
+    nx, ny, nz = field.shape
     quads = np.empty((3 * count + 8, 4), np.int64)
     found = 0
     for i in range(1, nx - 1):
@@ -142,22 +153,17 @@ def _net(field: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.in
                 here = field[i, j, k] < 0.0
                 for axis in range(3):
                     di, dj, dk = (axis == 0) * 1, (axis == 1) * 1, (axis == 2) * 1
-                    there = field[i + di, j + dj, k + dk] < 0.0
-                    if here == there:
+                    if here == (field[i + di, j + dj, k + dk] < 0.0):
                         continue
-                    # The four cells around this edge of the grid, in the order of a right-handed turn about the axis.
-                    ui, uj, uk = dk, di, dj
-                    vi, vj, vk = dj, dk, di
-                    a = place[i, j, k]
-                    b = place[i - ui, j - uj, k - uk]
-                    c = place[i - ui - vi, j - uj - vj, k - uk - vk]
-                    d = place[i - vi, j - vj, k - vk]
-                    if here:
-                        quads[found, 0], quads[found, 1], quads[found, 2], quads[found, 3] = a, b, c, d
-                    else:
-                        quads[found, 0], quads[found, 1], quads[found, 2], quads[found, 3] = a, d, c, b
+                    # The four cells around this edge, in the order of a right-handed turn about the axis.
+                    quads[found, 0] = place[i, j, k]
+                    one = place[i - dk, j - di, k - dj]
+                    quads[found, 2] = place[i - dk - dj, j - di - dk, k - dj - di]
+                    other = place[i - dj, j - dk, k - di]
+                    quads[found, 1] = one if here else other
+                    quads[found, 3] = other if here else one
                     found += 1
-    return points[:count].copy(), quads[:found].copy()
+    return quads[:found].copy()
 
 
 @compiled
