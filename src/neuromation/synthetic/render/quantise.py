@@ -28,8 +28,8 @@ def _stored_depth(depth_m: Floats) -> NDArray[np.uint16]:
     steps = np.float32(1.0 / DEPTH_UNIT_M)
     flat, target = depth_m.reshape(-1), out.reshape(-1)
     for place in range(len(flat)):
-        value = flat[place] * steps + np.float32(0.5)
-        if value > np.float32(0.5):  # something there is at least 1 mm away, so that 0 stays nothing
+        if flat[place] > np.float32(0.0):  # what is there is at least 1 mm away, so that 0 stays nothing
+            value = flat[place] * steps + np.float32(0.5)
             target[place] = np.uint16(min(max(value, np.float32(1.0)), np.float32(65_535.0)))
         else:
             target[place] = 0
