@@ -48,7 +48,10 @@ def preview(
     generator: GeneratorArgument,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="The same seed gives the same picture.")] = 0,
     param: ParamOption = None,
-    units: Annotated[int, typer.Option("--units", "-n", min=1, max=1000, help="About so many samples.")] = 120,
+    units: Annotated[
+        int | None,
+        typer.Option("--units", "-n", min=1, max=1000, help="About so many samples; default: by their kind."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The PNG file; default: GENERATOR-preview.png.")
     ] = None,
@@ -56,12 +59,15 @@ def preview(
         bool, typer.Option("--online", help="Let the platform draw it; its parameters are the defaults.")
     ] = False,
 ) -> None:
-    """A contact sheet of samples with their labels, as PNG: drawn here, or with --online by the platform."""
+    """A contact sheet of samples with their labels, as PNG: drawn here, or with --online by the platform.
+
+    Small pictures lie side by side; samples with boxes, masks, depth, sound or frames have a row each, with a legend.
+    """
     values = values_of(param)
     if online and values:
         raise Invalid("the platform draws with default parameters only; leave out --param or --online")
     data = (
-        connection.client.preview(generator, seed=seed, units=min(units, 100))
+        connection.client.preview(generator, seed=seed, units=min(units or 100, 100))
         if online
         else _drawn(generator, values, seed, units)
     )
@@ -71,14 +77,16 @@ def preview(
     connection.out.result({"path": path.resolve(), "bytes": len(data)}, lambda: connection.out.say(path))
 
 
-def _drawn(generator: str, values: dict[str, Any], seed: int, units: int) -> bytes:
+def _drawn(generator: str, values: dict[str, Any], seed: int, units: int | None) -> bytes:
     with needing("synthetic"):
         from neuromation.synthetic import parse_params
         from neuromation.synthetic import preview as draw
 
         found = installed(generator)
-        columns = min(12, units)
-        return draw(found, parse_params(found, values), seed=seed, columns=columns, rows=-(-units // columns))
+        tiles = units or 120
+        columns = min(12, tiles)
+        params = parse_params(found, values)
+        return draw(found, params, seed=seed, columns=columns, rows=-(-tiles // columns), units=units)
 
 
 def installed(name: str) -> Generator:
