@@ -8,7 +8,6 @@ from __future__ import annotations
 from functools import cache
 from typing import ClassVar, Literal
 
-import numpy as np
 from numpy.random import Generator as Draws
 from pydantic import BaseModel, Field
 
@@ -19,7 +18,18 @@ from neuromation.synthetic.scene import textures
 from neuromation.synthetic.scene.meshes_build import turned_about
 from neuromation.synthetic.scene.meshes_packages import bottle, box, can, pouch
 from neuromation.synthetic.scene.meshes_shop import back_panel, shelf_board
-from neuromation.synthetic.scene.model import AreaLight, Camera, Instance, Material, Mesh, Pose, Scene, Sky, Texture, Vector
+from neuromation.synthetic.scene.model import (
+    AreaLight,
+    Camera,
+    Instance,
+    Material,
+    Mesh,
+    Pose,
+    Scene,
+    Sky,
+    Texture,
+    Vector,
+)
 
 CLASSES = ["box", "can", "bottle", "pouch"]
 LABELS = 32  # different prints, 256 pixels wide
@@ -85,7 +95,9 @@ def _package(rng: Draws, place: Vector) -> Instance:
     draws = rng.random(6)
     scale = (0.9 + 0.2 * draws[0], 0.9 + 0.2 * draws[1], 0.85 + 0.3 * draws[2])
     parts = int(mesh.parts.max()) + 1
-    materials = (printed, _METAL, _METAL)[:parts] if label == 1 else (printed, printed, plain, plain, plain, plain)[:parts]
+    materials = (
+        (printed, _METAL, _METAL)[:parts] if label == 1 else (printed, printed, plain, plain, plain, plain)[:parts]
+    )
     turn = turned_about("z", 0.06 * (draws[3] - 0.5))
     x = place[0] + 0.02 * (draws[4] - 0.5)
     y = place[1] + 0.06 * draws[5] + size[1] / 2
@@ -147,11 +159,6 @@ class Shop(BaseGenerator):
     def unit(self, params: BaseModel, seed: int, index: int) -> Unit:
         assert isinstance(params, ShopParams)
         return drawn_unit(index, shop_scene(params, seed, index), params, seed=seed, classes=CLASSES)
-
-
-def the_array(texture: Texture) -> np.ndarray:
-    """A texture's pixels, for peers that read files."""
-    return texture.pixels[..., :3]
 
 
 SHOP = Shop()
