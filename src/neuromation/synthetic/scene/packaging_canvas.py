@@ -24,6 +24,16 @@ SIDE_MAX_PX = 4096
 _SOLID, _LINEAR, _RADIAL = 0, 1, 2
 
 
+@compiled
+def _box(points: Floats) -> tuple[float, float, float, float]:
+    x0 = x1 = points[0, 0]
+    y0 = y1 = points[0, 1]
+    for k in range(1, len(points)):
+        x0, x1 = min(x0, points[k, 0]), max(x1, points[k, 0])
+        y0, y1 = min(y0, points[k, 1]), max(y1, points[k, 1])
+    return x0, y0, x1, y1
+
+
 @dataclass(frozen=True, eq=False)
 class Path:
     """Closed outlines: points (N, 2); outline k are the points from ends[k - 1] (or 0) up to ends[k]."""
@@ -52,8 +62,7 @@ class Path:
         """Left, top, right, bottom; zeros where there is nothing."""
         if not len(self.points):
             return 0.0, 0.0, 0.0, 0.0
-        low, high = self.points.min(axis=0), self.points.max(axis=0)
-        return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+        return _box(self.points)
 
 
 def joined(paths: Sequence[Path]) -> Path:
@@ -293,6 +302,16 @@ class Canvas:
         rows = np.clip(rows.astype(np.int64), 0, pixels.shape[0] - 1)
         columns = np.clip(columns.astype(np.int64), 0, pixels.shape[1] - 1)
         _multiply(self._pixels, area, left, top, pixels[rows][:, columns].astype(np.float32))
+
+    def draw_out(self, left: int, right: int) -> None:
+        """Repeat the column at `left` to the left border, and the one before `right` to the right border."""
+        self._pixels[:, :left] = self._pixels[:, left : left + 1]
+        self._pixels[:, right:] = self._pixels[:, right - 1 : right]
+
+    def tone_at(self, x: int, y: int) -> Colour:
+        """The colour of a pixel."""
+        red, green, blue = (float(value) for value in self._pixels[y, x])
+        return red, green, blue
 
     def _area(self, path: Path) -> tuple[Floats, int, int] | None:
         x0, y0, x1, y1 = path.bounds
