@@ -40,7 +40,7 @@ class SoundEventsParams(BaseModel):
     variety: float = Field(1.0, ge=0.1, le=1, description="how far two events of one class may differ")
     snr_db: float = Field(14.0, ge=-6, le=50, description="mean level of an event over the background, dB")
     snr_spread_db: float = Field(6.0, ge=0, le=15, description="spread of that level, dB")
-    background_db: float = Field(-42.0, ge=-70, le=-20, description="mean level of the background, dB of full scale")
+    background_db: float = Field(-38.0, ge=-70, le=-20, description="mean level of the background, dB of full scale")
     room_share: float = Field(0.6, ge=0, le=1, description="share of recordings in a room that echoes")
     echo_s: float = Field(
         0.5, ge=0.05, le=3, description="mean time in which an echo dies, seconds", json_schema_extra={"log": True}
@@ -129,7 +129,7 @@ def _audible(sound: Floats) -> Floats:
 def mixed(params: SoundEventsParams, sounds: list[Event], rng: Generator) -> tuple[NDArray[np.int16], dict[str, Any]]:
     """The recording, int16 (samples,), and what was drawn of its surroundings."""
     length = int(params.duration_s * RATE_HZ)
-    ground = acoustics.gain(params.background_db + 6.0 * _bell(rng))
+    ground = acoustics.gain(params.background_db + 5.0 * _bell(rng))
     dry = np.zeros(length)
     for event in sounds:
         loudness = ground * acoustics.gain(event.snr_db) / max(1e-9, acoustics.level(event.sound))
