@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 app = group("Generate and export data offline, without any platform.")
 
-Format = Literal["parquet", "imagefolder", "jsonl", "coco"]
+Format = Literal["parquet", "imagefolder", "audiofolder", "jsonl", "csv", "coco", "yolo", "voc", "webdataset"]
 FormatOption = Annotated[
     Format, typer.Option("--format", "-f", help="parquet loads in Hugging Face `datasets` and DuckDB.")
 ]
