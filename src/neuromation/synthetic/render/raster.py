@@ -1,0 +1,422 @@
+"""The visibility buffer: which triangle every sample of a picture sees, and how far away.
+
+Corners are rounded to 1/256 pixel and edges are tested in whole numbers with a tie rule, so that neighbours neither
+overlap nor leave a gap. A depth is the plane's own at the sample, not the rounded triangle's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuromation.synthetic.compiled import compiled
+from neuromation.synthetic.render.raster_lens import FIXED, TILE_PX, Lens, distorted
+from neuromation.synthetic.render.raster_pack import (
+    CAM_CX,
+    CAM_CY,
+    CAM_FOCAL,
+    CUTOUT,
+    NEAR_M,
+    TEXTURE,
+    TWO_SIDED,
+    Floats,
+    Ints,
+    PackedScene,
+    Singles,
+)
+from neuromation.synthetic.render.shade_textures import TextureTable, is_hole
+
+NOTHING = -1
+_GUARD_PX = 1 << 20  # farther out a triangle is cut, so that products of whole numbers stay below 2^63
+_CORNERS_MAX = 9  # of a triangle cut by five planes
+_HALF = FIXED // 2
+_REACH = 102  # how far samples lie beside a pixel's centre, at most
+_OUTSIDE = -(1 << 40)  # a corner that cannot be projected
+_LENS_MARGIN_MAX_PX = 16.0
+
+# Samples of a pixel, 1/256 pixels from its centre: five rooks that do not see each other, the first in the middle.
+SMOOTH = np.array([[0, 0], [-102, -51], [51, -102], [102, 51], [-51, 102]], dtype=np.int64)
+CENTRE = SMOOTH[:1].copy()
+
+
+# What compiled functions hand on: (source, uvs, materials, texels, rows of textures); (bends, k, centres, tiles) of a
+# lens; (width, height, bounds of the picture in 1/256 pixels, offsets of the samples). A
+# job is all of them with the camera: (skin, cam, lens, target, into).
+_Skin = tuple[Ints, Singles, Floats, NDArray[np.uint8], NDArray[np.int64]]
+_LensArrays = tuple[bool, Floats, NDArray[np.int32], NDArray[np.int32]]
+_Target = tuple[int, int, NDArray[np.int64], NDArray[np.int64]]
+_Point = tuple[int, int]
+_Job = tuple[_Skin, Floats, _LensArrays, _Target, tuple[Ints, Singles, Floats]]
+
+
+@dataclass(frozen=True)
+class Visibility:
+    """What the samples of a picture see.
+
+    Attributes:
+        seen: int32 (height * width, samples), triangles of the packed scene, NOTHING where there is none.
+        nearness: float32 (height * width, samples), 1 / depth in 1 / metres, 0 where there is nothing.
+        planes: float64 (F, 9), of every triangle that was drawn the inverse of its corners in the camera's frame: times
+            a ray it gives the corners' weights over the depth (Olano and Greer, 1997). Others are not set.
+    """
+
+    seen: Ints
+    nearness: Singles
+    planes: Floats
+
+
+def draw(
+    scene: PackedScene,
+    textures: TextureTable,
+    cam: Floats,
+    lens: Lens,
+    size: tuple[int, int],
+    offsets: NDArray[np.int64],
+    into: Visibility,
+    instances: tuple[int, int] | None = None,
+) -> None:
+    """Draw a scene, or the instances from one place to before another, over what `into` holds.
+
+    Args:
+        size: width and height of the window, pixels.
+        offsets: int64 (samples, 2), where in a pixel samples lie, 1/256 pixels from its centre.
+    """
+    first, last = (0, len(scene.turns)) if instances is None else instances
+    width, height = size
+    frame = np.array([0, 0, width * FIXED, height * FIXED], dtype=np.int64)
+    if lens.bends:
+        low, high = lens.tiles[:, :, :2].min(axis=(0, 1)), lens.tiles[:, :, 2:].max(axis=(0, 1))
+        frame = np.concatenate((low, high)).astype(np.int64)
+    _draw(
+        (scene.vertices, scene.triangles, scene.material),
+        (scene.first_vertex, scene.first_triangle, first, last),
+        (scene.source, scene.uvs, scene.materials, textures.texels, textures.rows),
+        cam,
+        (lens.bends, lens.k, lens.centres, lens.tiles),
+        (width, height, frame, offsets),
+        (into.seen, into.nearness, into.planes),
+    )
+
+
+@compiled
+def _draw(
+    geometry: tuple[Floats, Ints, Ints],
+    standing: tuple[NDArray[np.int64], NDArray[np.int64], int, int],
+    skin: _Skin,
+    cam: Floats,
+    lens: _LensArrays,
+    target: _Target,
+    into: tuple[Ints, Singles, Floats],
+) -> None:
+    vertices, triangles, material = geometry
+    first_vertex, first_triangle, first, last = standing
+    job = (skin, cam, lens, target, into)
+    materials, planes = skin[2], into[2]
+    most = 0
+    for i in range(first, last):
+        most = max(most, first_vertex[i + 1] - first_vertex[i])
+    view, screen = np.empty((most, 3)), np.empty((most, 2), dtype=np.int64)
+    polygon = np.empty((2, _CORNERS_MAX, 3))
+    # Whole numbers of one triangle: its edges (three times a, b, c of a x + b y + c) and its bounds; and its depths.
+    edges, depths = np.empty(13, dtype=np.int64), np.empty(5)
+    for i in range(first, last):
+        start = first_vertex[i]
+        if not _project(vertices, start, first_vertex[i + 1], cam, target[2], view, screen):
+            continue
+        for t in range(first_triangle[i], first_triangle[i + 1]):
+            a, b, c = triangles[t, 0] - start, triangles[t, 1] - start, triangles[t, 2] - start
+            za, zb, zc = view[a, 2], view[b, 2], view[c, 2]
+            farthest, nearest = max(za, zb, zc), min(za, zb, zc)
+            if farthest < NEAR_M:
+                continue
+            row = material[t]
+            det = _determinant(view, a, b, c)
+            if not (det < 0.0 or (det > 0.0 and materials[row, TWO_SIDED] != 0.0)):
+                continue
+            if screen[a, 0] != _OUTSIDE and screen[b, 0] != _OUTSIDE and screen[c, 0] != _OUTSIDE:
+                if det < 0.0:
+                    b, c = c, b
+                if not _edges(
+                    (screen[a, 0], screen[a, 1]),
+                    (screen[b, 0], screen[b, 1]),
+                    (screen[c, 0], screen[c, 1]),
+                    target[2],
+                    edges,
+                ):
+                    continue
+                if det < 0.0:
+                    b, c = c, b
+                _plane(view, a, b, c, det, planes, t)
+                _depths(planes, t, cam, nearest, farthest, depths)
+                _fill(edges, depths, t, row, job)
+            else:
+                _plane(view, a, b, c, det, planes, t)
+                _depths(planes, t, cam, nearest, farthest, depths)
+                for axis in range(3):
+                    polygon[0, 0, axis] = view[a, axis]
+                    polygon[0, 1, axis] = view[b, axis]
+                    polygon[0, 2, axis] = view[c, axis]
+                _fill_cut(polygon, det, edges, depths, t, row, job)
+
+
+@compiled
+def _project(
+    vertices: Floats,
+    start: int,
+    stop: int,
+    cam: Floats,
+    frame: NDArray[np.int64],
+    view: Floats,
+    screen: NDArray[np.int64],
+) -> bool:
+    """An instance's vertices in the camera's frame and on the picture; False when none of it can be in the picture."""
+    focal, cx, cy = cam[CAM_FOCAL], cam[CAM_CX], cam[CAM_CY]
+    left, top, right, bottom = 1 << 60, 1 << 60, -(1 << 60), -(1 << 60)
+    is_whole = True
+    deepest = 0.0
+    for v in range(start, stop):
+        x, y, z = vertices[v, 0] - cam[9], vertices[v, 1] - cam[10], vertices[v, 2] - cam[11]
+        across = cam[0] * x + cam[1] * y + cam[2] * z
+        down = cam[3] * x + cam[4] * y + cam[5] * z
+        ahead = cam[6] * x + cam[7] * y + cam[8] * z
+        to = v - start
+        view[to, 0], view[to, 1], view[to, 2] = across, down, ahead
+        deepest = max(deepest, ahead)
+        screen[to, 0] = _OUTSIDE
+        if ahead >= NEAR_M:
+            scale = focal / ahead
+            px, py = across * scale + cx, down * scale + cy
+            if abs(px) < _GUARD_PX and abs(py) < _GUARD_PX:
+                sx, sy = np.int64(np.floor(px * FIXED + 0.5)), np.int64(np.floor(py * FIXED + 0.5))
+                screen[to, 0], screen[to, 1] = sx, sy
+                left, right = min(left, sx), max(right, sx)
+                top, bottom = min(top, sy), max(bottom, sy)
+                continue
+        is_whole = False
+    if deepest < NEAR_M:
+        return False
+    return not is_whole or not (right < frame[0] or left > frame[2] or bottom < frame[1] or top > frame[3])
+
+
+@compiled
+def _determinant(view: Floats, a: int, b: int, c: int) -> float:
+    """Six times the volume between the camera and a triangle; below zero when it is seen from its front."""
+    return (
+        view[a, 0] * (view[b, 1] * view[c, 2] - view[b, 2] * view[c, 1])
+        + view[a, 1] * (view[b, 2] * view[c, 0] - view[b, 0] * view[c, 2])
+        + view[a, 2] * (view[b, 0] * view[c, 1] - view[b, 1] * view[c, 0])
+    )
+
+
+@compiled
+def _plane(view: Floats, a: int, b: int, c: int, det: float, planes: Floats, t: int) -> None:
+    """The inverse of the matrix whose columns are the corners."""
+    for row, (p, q) in enumerate(((b, c), (c, a), (a, b))):
+        planes[t, 3 * row] = (view[p, 1] * view[q, 2] - view[p, 2] * view[q, 1]) / det
+        planes[t, 3 * row + 1] = (view[p, 2] * view[q, 0] - view[p, 0] * view[q, 2]) / det
+        planes[t, 3 * row + 2] = (view[p, 0] * view[q, 1] - view[p, 1] * view[q, 0]) / det
+
+
+@compiled
+def _depths(planes: Floats, t: int, cam: Floats, nearest: float, farthest: float, depths: Floats) -> None:
+    """1 / depth as a + b x + c y of the position on the picture in pixels, and its bounds on the triangle."""
+    across = (planes[t, 0] + planes[t, 3] + planes[t, 6]) / cam[CAM_FOCAL]
+    down = (planes[t, 1] + planes[t, 4] + planes[t, 7]) / cam[CAM_FOCAL]
+    depths[0] = planes[t, 2] + planes[t, 5] + planes[t, 8] - across * cam[CAM_CX] - down * cam[CAM_CY]
+    depths[1], depths[2] = across, down
+    depths[3], depths[4] = 1.0 / farthest, 1.0 / max(nearest, NEAR_M)
+
+
+@compiled
+def _edges(one: _Point, other: _Point, third: _Point, frame: NDArray[np.int64], edges: NDArray[np.int64]) -> bool:
+    """Edge functions of a triangle, >= 0 inside, and its bounds; False when it has no area or is out of the picture."""
+    (xa, ya), (xb, yb), (xc, yc) = one, other, third
+    left, right = min(xa, xb, xc), max(xa, xb, xc)
+    top, bottom = min(ya, yb, yc), max(ya, yb, yc)
+    if right < frame[0] or left > frame[2] or bottom < frame[1] or top > frame[3]:
+        return False
+    if (xb - xa) * (yc - ya) - (yb - ya) * (xc - xa) <= 0:
+        return False
+    edges[9], edges[10], edges[11], edges[12] = left, top, right, bottom
+    for k, (px, py, qx, qy) in enumerate(((xb, yb, xc, yc), (xc, yc, xa, ya), (xa, ya, xb, yb))):
+        a, b = py - qy, qx - px
+        # A sample on an edge belongs to the triangle on one side of it only.
+        tie = 0 if a > 0 or (a == 0 and b > 0) else 1
+        edges[3 * k], edges[3 * k + 1], edges[3 * k + 2] = a, b, -a * px - b * py - tie
+    return True
+
+
+@compiled
+def _fill_cut(
+    polygon: Floats,
+    det: float,
+    edges: NDArray[np.int64],
+    depths: Floats,
+    t: int,
+    row: int,
+    job: _Job,
+) -> None:
+    """Fill a triangle that reaches behind the camera or far beside the picture: cut it first."""
+    cam, target = job[1], job[3]
+    focal, cx, cy = cam[CAM_FOCAL], cam[CAM_CX], cam[CAM_CY]
+    count, now = 3, 0
+    for plane in range(5):
+        kept = 0
+        for corner in range(count):
+            one, other = polygon[now, corner], polygon[now, (corner + 1) % count]
+            here, there = _inside(one, plane, focal, cx, cy), _inside(other, plane, focal, cx, cy)
+            if here >= 0.0:
+                polygon[1 - now, kept] = one
+                kept += 1
+            if (here >= 0.0) != (there >= 0.0):
+                # Always from the inner corner, so that the neighbour across this edge is cut at the same point.
+                inner, outer = (one, other) if here >= 0.0 else (other, one)
+                share = abs(here) / (abs(here) + abs(there)) if here >= 0.0 else abs(there) / (abs(here) + abs(there))
+                for axis in range(3):
+                    polygon[1 - now, kept, axis] = inner[axis] + share * (outer[axis] - inner[axis])
+                kept += 1
+        count, now = kept, 1 - now
+        if count < 3:
+            return
+    points = np.empty((count, 2), dtype=np.int64)
+    for corner in range(count):
+        x, y, z = polygon[now, corner, 0], polygon[now, corner, 1], max(polygon[now, corner, 2], 0.5 * NEAR_M)
+        points[corner, 0] = np.int64(np.floor((x * focal / z + cx) * FIXED + 0.5))
+        points[corner, 1] = np.int64(np.floor((y * focal / z + cy) * FIXED + 0.5))
+    for corner in range(1, count - 1):
+        b, c = (corner + 1, corner) if det < 0.0 else (corner, corner + 1)
+        corners = ((points[0, 0], points[0, 1]), (points[b, 0], points[b, 1]), (points[c, 0], points[c, 1]))
+        if _edges(corners[0], corners[1], corners[2], target[2], edges):
+            _fill(edges, depths, t, row, job)
+
+
+@compiled
+def _inside(point: Floats, plane: int, focal: float, cx: float, cy: float) -> float:
+    """How far a point is on the good side of the near plane (0), or of the guard left, right, above or below (1 to 4)."""
+    if plane == 0:
+        return point[2] - NEAR_M
+    if plane == 1:
+        return point[0] * focal + (cx + _GUARD_PX) * point[2]
+    if plane == 2:
+        return (_GUARD_PX - cx) * point[2] - point[0] * focal
+    if plane == 3:
+        return point[1] * focal + (cy + _GUARD_PX) * point[2]
+    return (_GUARD_PX - cy) * point[2] - point[1] * focal
+
+
+@compiled
+def _fill(
+    edges: NDArray[np.int64],
+    depths: Floats,
+    t: int,
+    row: int,
+    job: _Job,
+) -> None:
+    """Fill a triangle: find the pixels that can see it, and test their samples."""
+    _, cam, lens, target, _ = job
+    bends, k, _, tiles = lens
+    offsets = target[3]
+    reach = _REACH if len(offsets) > 1 else 0
+    if not bends:
+        left, right = (edges[9] - _HALF - reach + FIXED - 1) >> 8, (edges[11] - _HALF + reach) >> 8
+        top, bottom = (edges[10] - _HALF - reach + FIXED - 1) >> 8, (edges[12] - _HALF + reach) >> 8
+        _fill_box((left, top, right, bottom), edges, depths, t, row, job)
+        return
+    focal, cx, cy = cam[CAM_FOCAL], cam[CAM_CX], cam[CAM_CY]
+    long = max(edges[11] - edges[9], edges[12] - edges[10]) / FIXED
+    bulge = (6.0 * abs(k[0]) + 20.0 * abs(k[1]) * k[2] * k[2]) * k[2] / (2.0 * focal) * long * long
+    west, north, east, south = 1e30, 1e30, -1e30, -1e30
+    radius = 0.0
+    for corner in range(4):
+        x = (edges[9 + 2 * (corner & 1)] / FIXED - cx) / focal
+        y = (edges[10 + (corner & 2)] / FIXED - cy) / focal
+        radius = max(radius, x * x + y * y)
+        x, y = distorted(x, y, k[0], k[1])
+        west, east = min(west, x), max(east, x)
+        north, south = min(north, y), max(south, y)
+    if bulge < _LENS_MARGIN_MAX_PX and radius < k[2] * k[2]:
+        left, right = int(np.floor(west * focal + cx - bulge)) - 2, int(np.floor(east * focal + cx + bulge)) + 2
+        top, bottom = int(np.floor(north * focal + cy - bulge)) - 2, int(np.floor(south * focal + cy + bulge)) + 2
+        _fill_box((left, top, right, bottom), edges, depths, t, row, job)
+        return
+    for r in range(tiles.shape[0]):
+        for c in range(tiles.shape[1]):
+            tile = tiles[r, c]
+            if tile[0] > edges[11] or tile[2] < edges[9] or tile[1] > edges[12] or tile[3] < edges[10]:
+                continue
+            left, top = c * TILE_PX, r * TILE_PX
+            right, bottom = left + TILE_PX - 1, top + TILE_PX - 1
+            _fill_box((left, top, right, bottom), edges, depths, t, row, job)
+
+
+@compiled
+def _fill_box(
+    box: tuple[int, int, int, int],
+    edges: NDArray[np.int64],
+    depths: Floats,
+    t: int,
+    row: int,
+    job: _Job,
+) -> None:
+    """Test the samples of the pixels in a box (left, top, right, bottom; all within), and keep the nearest."""
+    left, top, right, bottom = box
+    skin, cam, lens, target, into = job
+    width, height, _, offsets = target
+    seen, nearness, planes = into
+    bends, centres = lens[0], lens[2]
+    materials = skin[2]
+    cutout = materials[row, CUTOUT] != 0.0
+    a0, b0, c0, a1, b1, c1, a2, b2, c2 = (
+        edges[0], edges[1], edges[2], edges[3], edges[4], edges[5], edges[6], edges[7], edges[8],
+    )  # fmt: skip
+    base, across, down, least, most = depths[0], depths[1], depths[2], depths[3], depths[4]
+    count = len(offsets)
+    # The farthest and nearest that any sample of a pixel lies over the edges: most pixels are all in or all out.
+    low0 = low1 = low2 = np.int64(1 << 62)
+    high0 = high1 = high2 = np.int64(-(1 << 62))
+    for s in range(count):
+        ox, oy = offsets[s, 0], offsets[s, 1]
+        d0, d1, d2 = a0 * ox + b0 * oy, a1 * ox + b1 * oy, a2 * ox + b2 * oy
+        low0, low1, low2 = min(low0, d0), min(low1, d1), min(low2, d2)
+        high0, high1, high2 = max(high0, d0), max(high1, d1), max(high2, d2)
+    for y in range(max(top, 0), min(bottom + 1, height)):
+        for x in range(max(left, 0), min(right + 1, width)):
+            at = y * width + x
+            px, py = np.int64(x * FIXED + _HALF), np.int64(y * FIXED + _HALF)
+            if bends:
+                px, py = np.int64(centres[at, 0]), np.int64(centres[at, 1])
+            e0, e1, e2 = a0 * px + b0 * py + c0, a1 * px + b1 * py + c1, a2 * px + b2 * py + c2
+            if e0 + high0 < 0 or e1 + high1 < 0 or e2 + high2 < 0:
+                continue
+            whole = e0 + low0 >= 0 and e1 + low1 >= 0 and e2 + low2 >= 0
+            for s in range(count):
+                ox, oy = offsets[s, 0], offsets[s, 1]
+                if not whole and (
+                    e0 + a0 * ox + b0 * oy < 0 or e1 + a1 * ox + b1 * oy < 0 or e2 + a2 * ox + b2 * oy < 0
+                ):
+                    continue
+                sx, sy = (px + ox) * (1.0 / FIXED), (py + oy) * (1.0 / FIXED)
+                near = np.float32(min(most, max(least, base + across * sx + down * sy)))
+                if near <= nearness[at, s]:
+                    continue
+                if cutout and _hole(t, row, sx, sy, skin, cam, planes):
+                    continue
+                nearness[at, s] = near
+                seen[at, s] = t
+
+
+@compiled
+def _hole(t: int, row: int, sx: float, sy: float, skin: _Skin, cam: Floats, planes: Floats) -> bool:
+    """Whether the texture of a triangle has a hole where the sample at (sx, sy) sees it."""
+    source, uvs, materials, texels, rows = skin
+    x, y = (sx - cam[CAM_CX]) / cam[CAM_FOCAL], (sy - cam[CAM_CY]) / cam[CAM_FOCAL]
+    w0 = planes[t, 0] * x + planes[t, 1] * y + planes[t, 2]
+    w1 = planes[t, 3] * x + planes[t, 4] * y + planes[t, 5]
+    w2 = planes[t, 6] * x + planes[t, 7] * y + planes[t, 8]
+    whole = w0 + w1 + w2
+    corner = uvs[source[t]]
+    u = (w0 * corner[0, 0] + w1 * corner[1, 0] + w2 * corner[2, 0]) / whole
+    v = (w0 * corner[0, 1] + w1 * corner[1, 1] + w2 * corner[2, 1]) / whole
+    return is_hole(texels, rows[int(materials[row, TEXTURE])], u, v)

@@ -1,0 +1,249 @@
+"""Light on a surface: suns, rectangles and the sky, what they give a matt surface and what a glossy one mirrors.
+
+All in linear light and in units in which a white matt surface under irradiance pi is 1.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuromation.synthetic.compiled import compiled
+from neuromation.synthetic.errors import BadScene
+from neuromation.synthetic.exact import exact_acos, exact_tan
+from neuromation.synthetic.render.raster_pack import Floats, Singles
+from neuromation.synthetic.render.shadow import light_seen
+from neuromation.synthetic.scene.model import AreaLight, Sky, Sun
+
+Maps = tuple[Singles, Singles, Singles, Floats, NDArray[np.int64]]
+
+Triple = tuple[float, float, float]
+# A surface as light meets it: its place, the normal of its triangle and the smooth one, both towards the camera as the
+# direction after them is, and its gloss: whether it mirrors at all, GGX's alpha, and its translucency.
+Surface = tuple[Triple, Triple, Triple, Triple, tuple[bool, float, float]]
+
+# Columns of a light's row: place or direction (3), colour times strength (3), half sides (3 + 3), where it shines (3),
+# how many patches along either side, area of a patch, whether it is an area, tangent of half a sun's size.
+_COLOUR, _U, _V, _SHINES, _PATCHES_U, _PATCHES_V, _PATCH_AREA, _IS_AREA, _SPREAD = 3, 6, 9, 12, 15, 16, 17, 18, 19
+LIGHT_COLUMNS = 20
+_PATCHES = 4
+_HALF_DEGREE = 0.008726646259971648
+_STEPS = 64
+_GLOSS_MIN = 0.03  # alpha of the sharpest gloss
+_LOBE = 1.3  # tangent of half a gloss's lobe over alpha
+_STRENGTH_MAX = 1e9
+_HIGHLIGHT_MAX = 64.0
+
+
+def pack_lights(lights: tuple[Sun | AreaLight, ...], sky: Sky) -> tuple[Floats, Floats]:
+    """Lights (lights, LIGHT_COLUMNS) and the sky (3, 3): zenith, horizon, ground. Raises BadScene."""
+    table = np.zeros((len(lights), LIGHT_COLUMNS))
+    for place, light in enumerate(lights):
+        row = table[place]
+        strength = light.strength / math.pi if isinstance(light, Sun) else light.strength
+        row[_COLOUR : _COLOUR + 3] = [channel * strength for channel in light.colour]
+        if isinstance(light, Sun):
+            length = math.sqrt(sum(part * part for part in light.direction))
+            row[0:3] = [part / length for part in light.direction] if length > 0 else math.nan
+            row[_SPREAD] = exact_tan(min(30.0, max(0.0, light.size_deg)) * _HALF_DEGREE)
+        else:
+            _pack_area(light, row)
+        if not np.isfinite(row).all() or row[_COLOUR : _COLOUR + 3].min() < 0 or row.max() > _STRENGTH_MAX:
+            raise BadScene(f"light {place} needs a direction or an area, and a strength of 0 or more: {light}")
+    packed = np.array([sky.zenith, sky.horizon, sky.ground], dtype=np.float64)
+    if not np.isfinite(packed).all() or packed.min() < 0:
+        raise BadScene(f"a sky shines with 0 or more, not {sky}")
+    return table, packed
+
+
+def _pack_area(light: AreaLight, row: Floats) -> None:
+    u, v = light.u, light.v
+    n = (u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0])
+    size = math.sqrt(sum(part * part for part in n))
+    row[0:3], row[_U : _U + 3], row[_V : _V + 3] = light.position, u, v
+    row[_SHINES : _SHINES + 3] = [part / size for part in n] if size > 0 else math.nan
+    length_u, length_v = (math.sqrt(sum(part * part for part in side)) for side in (u, v))
+    along = 1 if length_u < 0.4 * length_v else _PATCHES if length_u > 2.5 * length_v else 2
+    row[_PATCHES_U], row[_PATCHES_V] = along, _PATCHES // along
+    row[_PATCH_AREA] = 4.0 * size / _PATCHES
+    row[_IS_AREA] = 1.0
+
+
+@compiled
+def _tilted_hemisphere() -> Floats:
+    """Mean of max(z, 0) over the cosine lobe of a normal whose z is -1..1 in equal steps.
+
+    The product of two clamped cosines integrates over the sphere to 2/3 (sin a + (pi - a) cos a) (Cho and Saul, 2009).
+    """
+    table = np.empty(_STEPS + 1)
+    for step in range(_STEPS + 1):
+        cosine = 2.0 * step / _STEPS - 1.0
+        angle = exact_acos(cosine)
+        sine = math.sqrt(max(0.0, 1.0 - cosine * cosine))
+        table[step] = 2.0 / (3.0 * math.pi) * (sine + (math.pi - angle) * cosine)
+    return table
+
+
+TILTED = _tilted_hemisphere()
+
+
+@compiled
+def _tilted_at(tilted: Floats, z: float) -> float:
+    place = (min(1.0, max(-1.0, z)) + 1.0) * (0.5 * _STEPS)
+    low = min(int(place), _STEPS - 1)
+    return tilted[low] + (tilted[low + 1] - tilted[low]) * (place - low)
+
+
+@compiled
+def sky_seen(sky: Floats, channel: int, z: float) -> float:
+    """The sky's radiance in a direction of unit length with this z."""
+    horizon = sky[1, channel]
+    if z >= 0.0:
+        return horizon + (sky[0, channel] - horizon) * min(1.0, z)
+    return horizon + (sky[2, channel] - horizon) * min(1.0, -z)
+
+
+@compiled
+def _box_share(at: float, wide: float) -> float:
+    """How much of a soft lobe of half-width `wide` about `at` falls into -1..1."""
+    share = min(1.0, max(0.0, 0.5 + 0.5 * (1.0 - abs(at)) / wide))
+    return share * share * (3.0 - 2.0 * share) * min(1.0, 1.0 / wide)
+
+
+@compiled
+def _mirrored_area(light: Floats, place: Triple, mirror: Triple, alpha: float) -> float:
+    """How much of a gloss's lobe along `mirror` meets an area light, 0..1."""
+    towards = -(mirror[0] * light[_SHINES] + mirror[1] * light[_SHINES + 1] + mirror[2] * light[_SHINES + 2])
+    if towards < 1e-3:
+        return 0.0
+    dx, dy, dz = light[0] - place[0], light[1] - place[1], light[2] - place[2]
+    distance = -(dx * light[_SHINES] + dy * light[_SHINES + 1] + dz * light[_SHINES + 2]) / towards
+    if distance <= 0.0:
+        return 0.0
+    hx, hy, hz = mirror[0] * distance - dx, mirror[1] * distance - dy, mirror[2] * distance - dz
+    uu = light[_U] * light[_U] + light[_U + 1] * light[_U + 1] + light[_U + 2] * light[_U + 2]
+    vv = light[_V] * light[_V] + light[_V + 1] * light[_V + 1] + light[_V + 2] * light[_V + 2]
+    along_u = (hx * light[_U] + hy * light[_U + 1] + hz * light[_U + 2]) / uu
+    along_v = (hx * light[_V] + hy * light[_V + 1] + hz * light[_V + 2]) / vv
+    reach = distance * alpha * _LOBE
+    return _box_share(along_u, reach / math.sqrt(uu) + 0.02) * _box_share(along_v, reach / math.sqrt(vv) + 0.02)
+
+
+@compiled
+def _highlight(
+    normal: Triple,
+    view: Triple,
+    to_light: Triple,
+    facing: float,
+    alpha: float,
+) -> float:
+    """A sun's highlight per irradiance / pi, before Fresnel: GGX with Kelemen's visibility."""
+    hx, hy, hz = view[0] + to_light[0], view[1] + to_light[1], view[2] + to_light[2]
+    length = math.sqrt(hx * hx + hy * hy + hz * hz)
+    if length < 1e-6:
+        return 0.0
+    nh = (normal[0] * hx + normal[1] * hy + normal[2] * hz) / length
+    lh = (to_light[0] * hx + to_light[1] * hy + to_light[2] * hz) / length
+    a2 = alpha * alpha
+    spread = nh * nh * (a2 - 1.0) + 1.0
+    # D F / (4 (l.h)^2) n.l, times pi because irradiance comes divided by it.
+    return min(_HIGHLIGHT_MAX, a2 / (spread * spread) / (4.0 * max(0.05, lh * lh)) * facing)
+
+
+@compiled
+def _area_facing(light: Floats, place: Triple, normal: Triple, wrap: float) -> float:
+    """Form factor of an area light: its patches as discs (Wallace et al., 1989), which stay finite nearby."""
+    total = 0.0
+    nu, nv = int(light[_PATCHES_U]), int(light[_PATCHES_V])
+    for i in range(nu):
+        su = (2.0 * i + 1.0) / nu - 1.0
+        for j in range(nv):
+            sv = (2.0 * j + 1.0) / nv - 1.0
+            dx = light[0] + su * light[_U] + sv * light[_V] - place[0]
+            dy = light[1] + su * light[_U + 1] + sv * light[_V + 1] - place[1]
+            dz = light[2] + su * light[_U + 2] + sv * light[_V + 2] - place[2]
+            from_light = -(dx * light[_SHINES] + dy * light[_SHINES + 1] + dz * light[_SHINES + 2])
+            if from_light <= 0.0:
+                continue
+            square = dx * dx + dy * dy + dz * dz
+            facing = dx * normal[0] + dy * normal[1] + dz * normal[2]
+            if wrap > 0.0:
+                facing = (facing + wrap * math.sqrt(square)) / ((1.0 + wrap) * (1.0 + wrap))
+            if facing > 0.0:
+                area = light[_PATCH_AREA]
+                total += facing * from_light * area / (square * (math.pi * square + area))
+    return total
+
+
+@compiled
+def add_light(lights: Floats, maps: Maps, index: int, surface: Surface, made: Floats) -> None:
+    """Add what one light gives a surface to `made`: matt light (0..2) and mirrored light before Fresnel (3..5)."""
+    place, flat, normal, view, gloss = surface
+    light = lights[index]
+    is_glossy, alpha, translucency = gloss
+    wrap = 0.5 * translucency
+    mirrored = 0.0
+    if light[_IS_AREA] == 0.0:
+        to_light = (-light[0], -light[1], -light[2])
+        facing = normal[0] * to_light[0] + normal[1] * to_light[1] + normal[2] * to_light[2]
+        behind = translucency * max(0.0, -facing)
+        matt = max(0.0, (facing + wrap) / ((1.0 + wrap) * (1.0 + wrap)))
+        if is_glossy and facing > 0.0:
+            mirrored = _highlight(normal, view, to_light, facing, max(alpha, light[_SPREAD]))
+    else:
+        dx, dy, dz = light[0] - place[0], light[1] - place[1], light[2] - place[2]
+        away = 1.0 / math.sqrt(max(1e-12, dx * dx + dy * dy + dz * dz))
+        to_light = (dx * away, dy * away, dz * away)
+        matt = _area_facing(light, place, normal, wrap)
+        behind = 0.0
+        if translucency > 0.0:
+            behind = translucency * _area_facing(light, place, (-normal[0], -normal[1], -normal[2]), 0.0)
+        if is_glossy:
+            twice = 2.0 * (normal[0] * view[0] + normal[1] * view[1] + normal[2] * view[2])
+            mirror = (twice * normal[0] - view[0], twice * normal[1] - view[1], twice * normal[2] - view[2])
+            mirrored = _mirrored_area(light, place, mirror, alpha)
+    if matt + behind + mirrored <= 0.0:
+        return
+    lit_flat = flat
+    if flat[0] * to_light[0] + flat[1] * to_light[1] + flat[2] * to_light[2] < 0.0:
+        lit_flat = (-flat[0], -flat[1], -flat[2])
+        if translucency == 0.0 and light[_IS_AREA] == 0.0:
+            return  # the smooth normal sees the sun, the surface does not
+    seen = light_seen(maps, index, place, lit_flat)
+    for channel in range(3):
+        colour = light[_COLOUR + channel] * seen
+        made[channel] += colour * (matt + behind)
+        made[3 + channel] += colour * mirrored
+
+
+@compiled
+def add_sky(sky: Floats, tilted: Floats, surface: Surface, openness: float, made: Floats) -> None:
+    """Add the sky's light to `made`, as `add_light` does; `openness` is the share of it that reaches the surface."""
+    _, _, normal, view, gloss = surface
+    is_glossy, alpha, translucency = gloss
+    up, down = _tilted_at(tilted, normal[2]), _tilted_at(tilted, -normal[2])
+    above, below = up + translucency * down, down + translucency * up
+    for channel in range(3):
+        horizon = sky[1, channel]
+        light = (
+            horizon * (1.0 + translucency) + (sky[0, channel] - horizon) * above + (sky[2, channel] - horizon) * below
+        )
+        made[channel] += openness * light
+    if is_glossy:
+        twice = 2.0 * (normal[0] * view[0] + normal[1] * view[1] + normal[2] * view[2])
+        z = twice * normal[2] - view[2]
+        wide = min(1.0, alpha)
+        up, down = _tilted_at(tilted, z), _tilted_at(tilted, -z)
+        for channel in range(3):
+            horizon = sky[1, channel]
+            soft = horizon + (sky[0, channel] - horizon) * up + (sky[2, channel] - horizon) * down
+            sharp = sky_seen(sky, channel, z)
+            made[3 + channel] += openness * (sharp + wide * (soft - sharp))
+
+
+@compiled
+def gloss_alpha(roughness: float) -> float:
+    """GGX's alpha of a roughness 0..1, perceptually even."""
+    return max(_GLOSS_MIN, roughness * roughness)

@@ -1,0 +1,402 @@
+"""Shadow maps: what each light sees, and how much of it a point sees.
+
+A map covers just what the camera sees of the scene. Penumbrae are as wide as the light's size and the blocker's distance
+make them (percentage-closer soft shadows, Fernando 2005), found without noise: the kernel is a box with soft borders over
+every texel in it, on a coarser copy of the map where it is wide. Depths are compared with the receiver's own plane.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuromation.synthetic.compiled import compiled
+from neuromation.synthetic.exact import exact_tan
+from neuromation.synthetic.render.raster_pack import (
+    CUTOUT,
+    EMISSION,
+    NEAR_M,
+    TEXTURE,
+    TWO_SIDED,
+    Floats,
+    Ints,
+    PackedScene,
+    Singles,
+)
+from neuromation.synthetic.render.shade_textures import TextureTable, is_hole
+from neuromation.synthetic.scene.model import AreaLight, Sun, Vector
+
+FAR = np.float32(1e30)  # of a texel that sees nothing
+_BORDER_TEXELS = 3.0
+_WIDE_MAX = 3.5  # half the width of a kernel in texels of its level
+_SEARCH_MAX_TEXELS = 96.0
+_SLOPE_MAX = 10.0  # of a receiver against the light, beyond which its plane is not followed
+_SPREAD_MAX = 6.0  # tangent of the widest angle that an area light's map covers
+_HALF_DEGREE = 0.008726646259971648
+
+# Columns of a light's row: its map's axes (9), origin (3), whether it is seen in perspective, texels for a unit across and
+# down and where 0 lies, how fast a penumbra grows across and down, bias (metres), nearest depth in the map.
+ORIGIN, PERSPECTIVE, SCALE_X, SHIFT_X, SCALE_Y, SHIFT_Y, GROWS_X, GROWS_Y, BIAS, NEAREST = (
+    9,
+    12,
+    13,
+    14,
+    15,
+    16,
+    17,
+    18,
+    19,
+    20,
+)
+SHADOW_COLUMNS = 21
+
+
+@dataclass(frozen=True)
+class ShadowMaps:
+    """The shadow maps of all lights of a scene.
+
+    Attributes:
+        depths: float32 (T,), metres along a sun's direction, or -1 / metres along an area light's axis: always less for
+            what is nearer. All levels of all maps; a coarser level holds every second texel of the finer one.
+        lowest, highest: float32 (T,), the extremes of the texels below each texel.
+        frames: float64 (lights, SHADOW_COLUMNS).
+        layout: int64 (lights, 3), where a map begins, its side in texels (0: no shadow) and its levels.
+    """
+
+    depths: Singles
+    lowest: Singles
+    highest: Singles
+    frames: Floats
+    layout: NDArray[np.int64]
+
+
+def shadow_maps(
+    scene: PackedScene,
+    textures: TextureTable,
+    lights: tuple[Sun | AreaLight, ...],
+    receivers: Floats,
+    side: int,
+) -> ShadowMaps:
+    """What every light sees of the places that the camera sees.
+
+    Args:
+        receivers: float64 (N, 3), places in the world that the maps must cover.
+        side: of the first two maps, texels, a power of two; further ones have half of it.
+    """
+    frames = np.zeros((len(lights), SHADOW_COLUMNS))
+    layout = np.zeros((len(lights), 3), dtype=np.int64)
+    total = 0
+    for place, light in enumerate(lights):
+        texels = side if place < 2 else side // 2
+        fitted = _frame(light, receivers, texels, frames[place])
+        layout[place] = total, texels if fitted else 0, texels.bit_length()
+        if fitted:
+            total += (4 * texels * texels - 1) // 3
+    depths = np.empty(total, dtype=np.float32)
+    maps = ShadowMaps(depths, np.empty_like(depths), np.empty_like(depths), frames, layout)
+    casters = (scene.vertices, scene.triangles, scene.material, scene.source, scene.uvs, scene.materials)
+    for place in range(len(lights)):
+        start, texels, levels = (int(number) for number in layout[place])
+        if texels:
+            _draw_depths(casters, (textures.texels, textures.rows), frames[place], depths[start:], texels)
+            _build_levels(depths[start:], maps.lowest[start:], maps.highest[start:], texels, levels)
+            frames[place, NEAREST] = float(maps.lowest[start + (4 * texels * texels - 1) // 3 - 1])
+    return maps
+
+
+def _frame(light: Sun | AreaLight, receivers: Floats, side: int, frame: Floats) -> bool:
+    """Aim a light's map at the receivers; False when it lights none of them."""
+    if not len(receivers):
+        return False
+    if isinstance(light, Sun):
+        ahead = _normalised(light.direction)
+        aside: Vector = (0.0, 0.0, 1.0) if abs(ahead[2]) < 0.9 else (1.0, 0.0, 0.0)
+        origin: Vector = (0.0, 0.0, 0.0)
+    else:
+        middle = receivers.sum(axis=0) / len(receivers)
+        origin = light.position
+        ahead = _normalised((middle[0] - origin[0], middle[1] - origin[1], middle[2] - origin[2]))
+        shines = _normalised(_cross(light.u, light.v))
+        if _dot(ahead, shines) < 0.3:  # aimed along its own plane it would see nothing: half way to where it shines
+            ahead = _normalised((ahead[0] + shines[0], ahead[1] + shines[1], ahead[2] + shines[2]))
+        aside = light.u if _dot(light.u, light.u) >= _dot(light.v, light.v) else light.v
+        if abs(_dot(_normalised(aside), ahead)) > 0.95:
+            aside = light.v if aside == light.u else light.u
+    down = _normalised(_cross(ahead, aside))
+    right = _cross(down, ahead)
+    frame[0:12] = *right, *down, *ahead, *origin
+    frame[PERSPECTIVE] = isinstance(light, AreaLight)
+    return _fit(light, receivers, side, frame)
+
+
+def _fit(light: Sun | AreaLight, receivers: Floats, side: int, frame: Floats) -> bool:
+    left, top, right, bottom = _bounds(receivers, frame)
+    if right < left:
+        return False
+    width, height = max(right - left, 1e-3), max(bottom - top, 1e-3)
+    usable = side - 2.0 * _BORDER_TEXELS
+    frame[SCALE_X], frame[SCALE_Y] = usable / width, usable / height
+    frame[SHIFT_X] = _BORDER_TEXELS - left * frame[SCALE_X]
+    frame[SHIFT_Y] = _BORDER_TEXELS - top * frame[SCALE_Y]
+    if isinstance(light, Sun):
+        half = exact_tan(min(30.0, max(0.0, light.size_deg)) * _HALF_DEGREE)
+        across = down = half
+        texel_m = max(width, height) / usable
+    else:
+        x_axis: Vector = (float(frame[0]), float(frame[1]), float(frame[2]))
+        y_axis: Vector = (float(frame[3]), float(frame[4]), float(frame[5]))
+        across = abs(_dot(light.u, x_axis)) + abs(_dot(light.v, x_axis))
+        down = abs(_dot(light.u, y_axis)) + abs(_dot(light.v, y_axis))
+        middle = receivers.sum(axis=0) / len(receivers)
+        away = float(((middle - np.array(light.position)) ** 2).sum()) ** 0.5
+        texel_m = max(width, height) / usable * away
+    frame[GROWS_X], frame[GROWS_Y] = across * frame[SCALE_X], down * frame[SCALE_Y]
+    frame[BIAS] = 0.0003 + 0.25 * texel_m
+    return True
+
+
+def _dot(a: Vector, b: Vector) -> float:
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+def _cross(a: Vector, b: Vector) -> Vector:
+    return (a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0])
+
+
+def _normalised(v: Vector) -> Vector:
+    length = float(np.sqrt(max(_dot(v, v), 1e-300)))
+    return (v[0] / length, v[1] / length, v[2] / length)
+
+
+@compiled
+def _bounds(points: Floats, frame: Floats) -> tuple[float, float, float, float]:
+    """The box of points on a light's map, in its own units."""
+    left, top, right, bottom = 1e30, 1e30, -1e30, -1e30
+    for i in range(len(points)):
+        x, y, t = on_map(frame, points[i, 0], points[i, 1], points[i, 2])
+        if t >= FAR or (frame[PERSPECTIVE] != 0.0 and (abs(x) > _SPREAD_MAX or abs(y) > _SPREAD_MAX)):
+            continue
+        left, right = min(left, x), max(right, x)
+        top, bottom = min(top, y), max(bottom, y)
+    return left, top, right, bottom
+
+
+@compiled
+def on_map(frame: Floats, x: float, y: float, z: float) -> tuple[float, float, float]:
+    """Where a place lies on a light's map, in its own units, and its depth there; FAR for what the light cannot see."""
+    dx, dy, dz = x - frame[ORIGIN], y - frame[ORIGIN + 1], z - frame[ORIGIN + 2]
+    across = frame[0] * dx + frame[1] * dy + frame[2] * dz
+    down = frame[3] * dx + frame[4] * dy + frame[5] * dz
+    ahead = frame[6] * dx + frame[7] * dy + frame[8] * dz
+    if frame[PERSPECTIVE] == 0.0:
+        return across, down, ahead
+    if ahead < NEAR_M:
+        return 0.0, 0.0, 1e30
+    return across / ahead, down / ahead, -1.0 / ahead
+
+
+@compiled
+def _draw_depths(
+    casters: tuple[Floats, Ints, Ints, Ints, Singles, Floats],
+    textures: tuple[NDArray[np.uint8], NDArray[np.int64]],
+    frame: Floats,
+    depths: Singles,
+    side: int,
+) -> None:
+    """Draw what a light sees into the finest level of its map."""
+    vertices, triangles, material, source, uvs, materials = casters
+    depths[: side * side] = FAR
+    spots = np.empty((len(vertices), 3))
+    for v in range(len(vertices)):
+        x, y, t = on_map(frame, vertices[v, 0], vertices[v, 1], vertices[v, 2])
+        spots[v, 0] = x * frame[SCALE_X] + frame[SHIFT_X] - 0.5  # texel centres at whole numbers
+        spots[v, 1] = y * frame[SCALE_Y] + frame[SHIFT_Y] - 0.5
+        spots[v, 2] = t
+    for t in range(len(triangles)):
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        xa, ya, ta = spots[a, 0], spots[a, 1], spots[a, 2]
+        xb, yb, tb = spots[b, 0], spots[b, 1], spots[b, 2]
+        xc, yc, tc = spots[c, 0], spots[c, 1], spots[c, 2]
+        if ta >= FAR or tb >= FAR or tc >= FAR:
+            continue
+        left, right = max(0, int(np.ceil(max(-1.0, min(xa, xb, xc))))), int(min(side - 1.0, max(xa, xb, xc, -1.0)))
+        top, bottom = max(0, int(np.ceil(max(-1.0, min(ya, yb, yc))))), int(min(side - 1.0, max(ya, yb, yc, -1.0)))
+        if left > right or top > bottom:
+            continue
+        area = (xb - xa) * (yc - ya) - (yb - ya) * (xc - xa)
+        row = material[t]
+        # A light's map has x to the right and y down as a picture has, so a front is turned the other way.
+        if area == 0.0 or (area > 0.0 and materials[row, TWO_SIDED] == 0.0) or materials[row, EMISSION] > 0.0:
+            continue
+        cut = materials[row, CUTOUT] != 0.0
+        least, most = min(ta, tb, tc), max(ta, tb, tc)
+        inverse = 1.0 / area
+        for y in range(top, bottom + 1):
+            for x in range(left, right + 1):
+                wa = ((xb - x) * (yc - y) - (yb - y) * (xc - x)) * inverse
+                wb = ((xc - x) * (ya - y) - (yc - y) * (xa - x)) * inverse
+                wc = 1.0 - wa - wb
+                if wa < -1e-9 or wb < -1e-9 or wc < -1e-9:
+                    continue
+                depth = np.float32(min(most, max(least, wa * ta + wb * tb + wc * tc)))
+                if depth >= depths[y * side + x]:
+                    continue
+                if cut:
+                    corner = uvs[source[t]]
+                    u = wa * corner[0, 0] + wb * corner[1, 0] + wc * corner[2, 0]
+                    v = wa * corner[0, 1] + wb * corner[1, 1] + wc * corner[2, 1]
+                    if is_hole(textures[0], textures[1][int(materials[row, TEXTURE])], u, v):
+                        continue
+                depths[y * side + x] = depth
+
+
+@compiled
+def _build_levels(depths: Singles, lowest: Singles, highest: Singles, side: int, levels: int) -> None:
+    """Fill in the coarser levels of a map."""
+    lowest[: side * side] = depths[: side * side]
+    highest[: side * side] = depths[: side * side]
+    start = 0
+    for _ in range(1, levels):
+        half, to = side >> 1, start + side * side
+        for y in range(half):
+            for x in range(half):
+                a = start + 2 * y * side + 2 * x
+                b = a + side
+                made = to + y * half + x
+                depths[made] = depths[a]
+                lowest[made] = min(lowest[a], lowest[a + 1], lowest[b], lowest[b + 1])
+                highest[made] = max(highest[a], highest[a + 1], highest[b], highest[b + 1])
+        start, side = to, half
+
+
+@compiled
+def _level_start(side: int, level: int) -> int:
+    coarse = side >> level
+    return (4 * (side * side - coarse * coarse)) // 3
+
+
+@compiled
+def _extremes(
+    lowest: Singles, highest: Singles, start: int, side: int, x: float, y: float, wx: float, wy: float
+) -> tuple[float, float]:
+    """The least and the greatest depth in a box of a map, on a level where it is a few texels wide."""
+    level = 0
+    wide = max(wx, wy)
+    while wide > 1.5 and (side >> level) > 2:
+        wide *= 0.5
+        level += 1
+    first = start + _level_start(side, level)
+    size = side >> level
+    scale = 1.0 / (1 << level)
+    left, right = max(0, int((x - wx) * scale)), min(size - 1, int((x + wx) * scale))
+    top, bottom = max(0, int((y - wy) * scale)), min(size - 1, int((y + wy) * scale))
+    least, most = 1e30, -1e30
+    for row in range(top, bottom + 1):
+        for column in range(left, right + 1):
+            least = min(least, lowest[first + row * size + column])
+            most = max(most, highest[first + row * size + column])
+    return least, most
+
+
+@compiled
+def _blocked(
+    depths: Singles,
+    start: int,
+    side: int,
+    spot: tuple[float, float, float, float, float],
+    wx: float,
+    wy: float,
+) -> tuple[float, float]:
+    """How much of a box of a map lies before the receiver's plane, 0..1, and the mean depth of that part.
+
+    `spot` is the box's middle (texels), the receiver's depth less the bias, and the plane's slopes (depth a texel).
+    """
+    x, y, t, slope_x, slope_y = spot
+    level = 0
+    step = 1.0
+    while max(wx, wy) > _WIDE_MAX * step and (side >> level) > 8:
+        level += 1
+        step *= 2.0
+    first = start + _level_start(side, level)
+    size = side >> level
+    # A coarser level holds every second texel, so its texels lie where those of the finest level do.
+    mx, my = (x - 0.5) / step, (y - 0.5) / step
+    wx, wy = max(1.0, wx / step), max(1.0, wy / step)
+    left, right = max(0, int(np.ceil(mx - wx - 0.5))), min(size - 1, int(np.floor(mx + wx + 0.5)))
+    top, bottom = max(0, int(np.ceil(my - wy - 0.5))), min(size - 1, int(np.floor(my + wy + 0.5)))
+    slope_x, slope_y = slope_x * step, slope_y * step
+    weight = found = depth = 0.0
+    for row in range(top, bottom + 1):
+        share_y = min(1.0, wy + 0.5 - abs(row - my))
+        edge = t + (row - my) * slope_y - mx * slope_x
+        at = first + row * size
+        for column in range(left, right + 1):
+            share = share_y * min(1.0, wx + 0.5 - abs(column - mx))
+            weight += share
+            if depths[at + column] < edge + column * slope_x:
+                found += share
+                depth += share * depths[at + column]
+    if found <= 0.0:
+        return 0.0, t
+    return found / weight, depth / found
+
+
+@compiled
+def _slopes(
+    frame: Floats, x: float, y: float, t: float, normal: tuple[float, float, float]
+) -> tuple[float, float]:
+    """How much the depth of a plane through a place on the map grows from texel to texel, across and down."""
+    a = frame[0] * normal[0] + frame[1] * normal[1] + frame[2] * normal[2]
+    b = frame[3] * normal[0] + frame[4] * normal[1] + frame[5] * normal[2]
+    c = frame[6] * normal[0] + frame[7] * normal[1] + frame[8] * normal[2]
+    if frame[PERSPECTIVE] != 0.0:
+        # On a plane 1 / depth is linear in the picture, and its slope is the normal over the plane's distance.
+        c = min((a * x + b * y + c) / -t, 1.0 / (t * _SLOPE_MAX))
+    else:
+        c = min(c, -1.0 / _SLOPE_MAX)
+    return -a / (c * frame[SCALE_X]), -b / (c * frame[SCALE_Y])
+
+
+@compiled
+def light_seen(
+    maps: tuple[Singles, Singles, Singles, Floats, NDArray[np.int64]],
+    light: int,
+    place: tuple[float, float, float],
+    normal: tuple[float, float, float],
+) -> float:
+    """How much of a light a place sees, 0..1. `normal` is of its flat surface, towards the light."""
+    depths, lowest, highest, frames, layout = maps
+    start, side = layout[light, 0], layout[light, 1]
+    if side == 0:
+        return 1.0
+    frame = frames[light]
+    x, y, t = on_map(frame, place[0], place[1], place[2])
+    if t >= FAR:
+        return 1.0
+    slope_x, slope_y = _slopes(frame, x, y, t, normal)
+    bias = frame[BIAS]
+    if frame[PERSPECTIVE] != 0.0:
+        bias *= t * t
+    x, y = x * frame[SCALE_X] + frame[SHIFT_X], y * frame[SCALE_Y] + frame[SHIFT_Y]
+    if x < 0.0 or y < 0.0 or x >= side or y >= side:
+        return 1.0
+    t -= bias
+    wx = min(_SEARCH_MAX_TEXELS, frame[GROWS_X] * max(0.0, t - frame[NEAREST])) + 1.0
+    wy = min(_SEARCH_MAX_TEXELS, frame[GROWS_Y] * max(0.0, t - frame[NEAREST])) + 1.0
+    for _ in range(2):
+        least, most = _extremes(lowest, highest, start, side, x, y, wx, wy)
+        slack = abs(slope_x) * wx + abs(slope_y) * wy
+        if least >= t + slack:
+            return 1.0
+        if most < t - slack:
+            return 0.0
+        wx = min(wx, frame[GROWS_X] * max(0.0, t - least) + 1.0)
+        wy = min(wy, frame[GROWS_Y] * max(0.0, t - least) + 1.0)
+    spot = (x, y, t, slope_x, slope_y)
+    found, depth = _blocked(depths, start, side, spot, wx, wy)
+    if found <= 0.0 or (wx <= 1.01 and wy <= 1.01):
+        return 1.0 - found
+    found, _ = _blocked(depths, start, side, spot, frame[GROWS_X] * (t - depth), frame[GROWS_Y] * (t - depth))
+    return 1.0 - found
