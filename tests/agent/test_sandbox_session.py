@@ -122,7 +122,7 @@ def test_the_environment_is_the_canonical_one_and_nothing_else(
     monkeypatch.setenv("SECRET_TOKEN", "leak")
     with a_session(inputs, unsafe=unsafe) as session:
         found = ask(session, "value = dict(os.environ)")
-    expected = bubblewrap.environment(Path("/in"), Path("/out"), home="/tmp", limits=SMALL)
+    expected = bubblewrap.environment(Path("/in"), Path("/out"), home="/tmp", code=Path("/code"), limits=SMALL)
     # bwrap sets PWD; libc's locale start-up may set LC_CTYPE.
     assert found.keys() - {"PWD", "LC_CTYPE"} == expected.keys()
     assert found["OMP_NUM_THREADS"] == "1"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ from neuromation.agent.sandbox import SandboxLimits, Session
 
 RUNNER = "neuromation.agent.runner"
 BENCHMARK_MAX_S = 120.0
+COMPILE_MAX_S = 1_800.0
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,13 @@ class Speeds:
 
     render: float
     train: float
+
+
+def compile_ahead() -> None:
+    """Compile every installed generator for this processor, once, so that no task pays for it; a minute or two."""
+    # A process of its own: the agent itself never loads a generator. What fails here fails again in its task, and is told.
+    command = [sys.executable, "-m", "neuromation.synthetic.warm"]
+    subprocess.run(command, check=False, timeout=COMPILE_MAX_S, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def measure(*, unsafe: bool, cpu_share: float) -> Speeds:

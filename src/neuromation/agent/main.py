@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from neuromation import __version__
-from neuromation.agent.bench import Speeds, measure
+from neuromation.agent.bench import Speeds, compile_ahead, measure
 from neuromation.agent.courier import Tell
 from neuromation.agent.floors import auto_floor
 from neuromation.agent.idle import IdleCommand
@@ -20,6 +20,7 @@ from neuromation.agent.sandbox import detect
 from neuromation.agent.slots import Slot, remove_stale_inputs
 from neuromation.client import Client, NodeClient
 from neuromation.client import schemas as wire
+from neuromation.kernel import machine_code
 from neuromation.kernel.errors import Forbidden, NeuromationError
 from neuromation.kernel.money import ZERO, Ntk
 
@@ -67,6 +68,9 @@ def run(options: NodeOptions, *, tell: Tell, stop: threading.Event | None = None
     """
     remove_stale_inputs()
     isolation = "none" if options.unsafe else str(detect())
+    if not machine_code.is_ready():
+        tell("compiling", {"generators": "all", "folder": str(machine_code.folder())})
+        compile_ahead()
     speeds = measure(unsafe=options.unsafe, cpu_share=options.cpu_share)
     tell("benchmarked", {"render_cu_per_s": speeds.render, "train_cu_per_s": speeds.train})
     floors = _floors(options, speeds)

@@ -21,8 +21,9 @@ from pathlib import Path
 import neuromation
 from neuromation.agent.sandbox import seccomp
 from neuromation.agent.sandbox.errors import SandboxUnavailable
-from neuromation.agent.sandbox.model import CANONICAL_RUNTIME, SandboxLimits
+from neuromation.agent.sandbox.model import CANONICAL_RUNTIME, MACHINE_CODE, SandboxLimits
 from neuromation.agent.sandbox.supervisor import STAGE
+from neuromation.kernel import machine_code
 
 MIB = 1 << 20
 VERSION_MIN = (0, 8)
@@ -30,6 +31,7 @@ VERSION_MIN = (0, 8)
 OWN_PROCESSES = 2
 UID_INSIDE = "1000"
 IN, OUT = Path("/in"), Path("/out")
+OWN_CODE = Path("/tmp/machine-code")  # noqa: S108 - the copy of MACHINE_CODE that a task may add to
 FRAMES, FILTER, PASSWD = "{frames}", "{filter}", "{passwd}"
 # A range of user numbers that neither people, nor subuid, nor systemd hand out; one number a session.
 _UID_FIRST, _UID_COUNT = 1_900_000_000, 1 << 24
@@ -102,8 +104,10 @@ def runtime() -> list[Path]:
 def build(inputs_dir: Path, limits: SandboxLimits) -> World:
     """The world of one session: `inputs_dir` at /in, a tmpfs at /out, and nothing else of this machine."""
     drops = os.geteuid() == 0
-    sources = [*runtime(), inputs_dir.resolve(strict=True)]
-    targets = [*sources[:-1], IN]
+    code = machine_code.folder()
+    shown = {path: path for path in runtime()} | ({code.resolve(): MACHINE_CODE} if code.is_dir() else {})
+    shown[inputs_dir.resolve(strict=True)] = IN
+    sources, targets = list(shown), list(shown.values())
     options = [*_namespaces(), *_system()]
     options += ["--ro-bind-data", PASSWD, "/etc/passwd", "--proc", "/proc", "--dev", "/dev"]
     sizes_mib = {"/dev/shm": limits.tmp_mib, "/tmp": limits.tmp_mib, OUT: limits.out_mib}  # noqa: S108
@@ -114,7 +118,7 @@ def build(inputs_dir: Path, limits: SandboxLimits) -> World:
         options += ["--ro-bind", f"{STAGE}/{index}" if drops else str(source), str(shown_at)]
     # Last, for it ends all changes: otherwise / and /dev are tmpfs without a size.
     options += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp", "--seccomp", FILTER]  # noqa: S108
-    for name, value in environment(IN, OUT, home="/tmp", limits=limits).items():  # noqa: S108
+    for name, value in environment(IN, OUT, home="/tmp", code=OWN_CODE, limits=limits).items():  # noqa: S108
         options += ["--setenv", name, value]
     passwd = f"task:x:{UID_INSIDE}:{UID_INSIDE}::/tmp:/usr/sbin/nologin\n"
     return World(
@@ -125,10 +129,11 @@ def build(inputs_dir: Path, limits: SandboxLimits) -> World:
     )
 
 
-def environment(inputs: Path, out: Path, *, home: str, limits: SandboxLimits) -> dict[str, str]:
+def environment(inputs: Path, out: Path, *, home: str, code: Path, limits: SandboxLimits) -> dict[str, str]:
     """The whole environment of a task: the canonical runtime, where things are, and nothing of the host's."""
     return {
         **CANONICAL_RUNTIME,
+        machine_code.VARIABLE: str(code),
         "HOME": home,
         "LANG": "C.UTF-8",
         "PATH": "/usr/bin:/bin",

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from neuromation.agent.sandbox.frames import CHUNK, FRAME_MAX, Kind, encode
-from neuromation.agent.sandbox.model import PROGRESS_INTERVAL_S, TEXT_MAX, is_plain_name
+from neuromation.agent.sandbox.model import MACHINE_CODE, PROGRESS_INTERVAL_S, TEXT_MAX, is_plain_name
+from neuromation.kernel import machine_code
 from neuromation.kernel.errors import Invalid, NeuromationError, TooLarge
 
 Handler = Callable[[dict[str, Any], Path, Path, Callable[[float, str], None]], dict[str, Any]]
@@ -33,6 +34,7 @@ def serve(handler: Handler) -> None:
             `inputs` is read-only. progress(fraction, text) may be called as often as it likes: most calls cost
             nothing.
     """
+    _bring_machine_code()
     channel = _Channel(int(os.environ["NEUROMATION_FRAMES_FD"]))
     inputs, out = Path(os.environ["NEUROMATION_IN"]), Path(os.environ["NEUROMATION_OUT"])
     _limit_processes(int(os.environ["NEUROMATION_PROCESSES"]))
@@ -51,6 +53,16 @@ def serve(handler: Handler) -> None:
             channel.send(Kind.ERROR, _described(error))
         finally:
             _empty(out)
+
+
+def _bring_machine_code() -> None:
+    """Copy what the host has compiled to where this process may add to it: numba only reads folders that it may write."""
+    own = os.environ[machine_code.VARIABLE]
+    try:
+        if MACHINE_CODE.is_dir():
+            shutil.copytree(MACHINE_CODE, own, dirs_exist_ok=True)
+    except OSError:  # it does not fit into a small /tmp: then this process compiles anew
+        shutil.rmtree(own, ignore_errors=True)
 
 
 class _Channel:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from neuromation.kernel.errors import Invalid
@@ -24,6 +25,9 @@ CANONICAL_RUNTIME = {
     "OPENBLAS_CORETYPE": "Haswell",
     "PYTHONHASHSEED": "0",
 }
+
+# Where a task finds what its host has compiled, read-only.
+MACHINE_CODE = Path("/machine-code")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _REASON = re.compile(r"[a-z0-9]+(-[a-z0-9]+){0,7}")

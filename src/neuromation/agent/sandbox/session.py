@@ -44,6 +44,7 @@ from neuromation.agent.sandbox.model import (
     printable,
 )
 from neuromation.agent.sandbox.receiver import HandlerError, Progress, Receiver
+from neuromation.kernel import machine_code
 from neuromation.kernel.errors import Conflict, TooLarge
 
 _READ = 1 << 18
@@ -132,7 +133,9 @@ class Session:
             home, out = scratch / "tmp", scratch / "out"
             home.mkdir()
             out.mkdir()
-            env = bubblewrap.environment(inputs_dir.resolve(), out, home=str(home), limits=limits)
+            env = bubblewrap.environment(
+                inputs_dir.resolve(), out, home=str(home), code=machine_code.folder(), limits=limits
+            )
             plan |= {"command": command, "options": [], "env": env, "uid": None, "data": {}, "scratch": str(scratch)}
         else:
             world = bubblewrap.build(inputs_dir, limits)

@@ -344,9 +344,7 @@ def _blocked(
 
 
 @compiled
-def _slopes(
-    frame: Floats, x: float, y: float, t: float, normal: tuple[float, float, float]
-) -> tuple[float, float]:
+def _slopes(frame: Floats, x: float, y: float, t: float, normal: tuple[float, float, float]) -> tuple[float, float]:
     """How much the depth of a plane through a place on the map grows from texel to texel, across and down."""
     a = frame[0] * normal[0] + frame[1] * normal[1] + frame[2] * normal[2]
     b = frame[3] * normal[0] + frame[4] * normal[1] + frame[5] * normal[2]
