@@ -17,7 +17,7 @@ from neuromation.synthetic.errors import BadScene
 Picture = NDArray[np.uint8]
 SIDE_MAX_PX = 4096
 GROUND_APART = (20, 10)  # a pixel this near to the ground's colour, in its farthest channel, is ground
-_KEPT_LEAST = 0.8
+_KEPT_LEAST = 0.95
 _FILLED_LEAST = 0.02  # a product covers at least this share of its photo
 
 
