@@ -191,7 +191,7 @@ def test_a_blur_over_the_maximum_is_refused() -> None:
         picture_of(grey(0.5), a_camera(blur_px=1000.0))
 
 
-@given(st.integers(1, 100), st.integers(1, 37), st.integers(1, 37))
+@given(st.integers(10, 100), st.integers(16, 37), st.integers(16, 37))
 @settings(max_examples=25, deadline=None)
 def test_jpeg_artefacts_are_those_of_a_real_file(quality: int, width: int, height: int) -> None:
     from PIL import Image

@@ -23,6 +23,7 @@ RATE_HZ = 8000
 _FRAME = 80  # samples, 10 ms
 _QUIET = 0.02  # of the loudest frame's level: what lies below at both ends is silence
 _SECONDS_MAX = 4.0
+_TILT_KEEP = 0.58  # of a leaky average with its corner at 700 Hz
 
 
 def trimmed(sound: Floats) -> Floats:
@@ -60,6 +61,8 @@ def voiced(params: SpokenDigitsParams, sound: Floats, rng: Generator) -> Floats:
     envelope = acoustics.one_pole(np.abs(sound), 0.98)
     hiss = acoustics.high_pass(acoustics.white(sound.size, rng), 800 + 1200 * float(rng.random()), rate_hz=RATE_HZ)
     sound = sound + strength * envelope * hiss
+    low = acoustics.one_pole(sound, _TILT_KEEP)
+    sound = low + acoustics.gain(params.tilt_db + params.tone_db * bell(rng)) * (sound - low)
     for low_hz, high_hz in ((120, 400), (400, 1000), (1000, 2000), (2000, 3600)):
         at_hz = low_hz + (high_hz - low_hz) * float(rng.random())
         q = 0.5 + float(rng.random())

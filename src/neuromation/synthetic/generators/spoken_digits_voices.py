@@ -135,7 +135,7 @@ def _timbre(params: VoiceRanges, female: bool, rng: Generator) -> tuple[str, ...
     """The lines of a voice file that make a throat: pitch, formants, tone, breath."""
     tract = (1.14 if female else 0.98) * (1 + params.tract_spread * bell(rng))
     base = (170 if female else 85) * (1 + 0.16 * params.pitch_spread * bell(rng))
-    top = base * (1.15 + 0.5 * float(rng.random()))
+    top = base * (1.05 + 0.4 * params.pitch_spread * float(rng.random()))
     lines = [
         f"gender {'female' if female else 'male'}",
         f"pitch {_near(base)} {_near(top)}",

@@ -116,7 +116,7 @@ class GpuRenderer:
         """See `protocol.Renderer`. Raises BadScene, also for a lens that distorts."""
         camera = scene.camera
         if not 1 <= samples <= SAMPLES_MAX:
-            raise BadScene(f"a pixel has 1 to {SAMPLES_MAX} samples a side, not {samples}")
+            raise BadScene(f"a picture has 1 to {SAMPLES_MAX} samples a pixel's side, not {samples}")
         if camera.k1 != 0.0 or camera.k2 != 0.0:
             raise BadScene("the gpu renderer draws straight lenses alone; take the exact or the photoreal one")
         rest = passes & {"amodal", "flow"}

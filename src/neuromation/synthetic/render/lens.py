@@ -23,6 +23,7 @@ Light = NDArray[np.float32]
 Picture = NDArray[np.uint8]
 
 BLUR_MAX_PX = 32.0  # of any blur; more says nothing and costs much
+MOTION_MIN_PX = 0.25  # less is nothing to see
 MID_GREY = 0.18
 _SHOULDER = 0.8  # how far down the curve begins to bend at contrast 1
 _WHITE_SPANS = 4.0  # the light that is white lies so many spans of the shoulder above where the bend begins
@@ -78,7 +79,7 @@ def _through_lens(light: Light, camera: Camera, depth_m: Light | None) -> Light:
         line = np.arange(-reach, reach + 1)
         light = _convolved(light, np.zeros_like(line), line, bell)
         light = _convolved(light, line, np.zeros_like(line), bell)
-    if motion_px > 0.0:
+    if motion_px > MOTION_MIN_PX:
         light = _convolved(light, *streak_weights(camera.motion_px))
     if camera.fringe_px != 0.0:
         cx, cy = camera.centre
@@ -139,22 +140,19 @@ def _convolved(light: Light, rows: NDArray[np.int64], columns: NDArray[np.int64]
     lowest, highest = rows.min(), rows.max()
     for source in range(lowest, height + highest):
         y = min(max(source, 0), height - 1)
-        is_padded = False
+        padded[reach * 3 : (reach + width) * 3] = light[y].reshape(-1)
+        for beside in range(reach):
+            padded[3 * beside : 3 * beside + 3] = light[y, 0]
+            padded[3 * (reach + width + beside) : 3 * (reach + width + beside) + 3] = light[y, width - 1]
         for place in range(len(weights)):
             target = source - rows[place]
             if not 0 <= target < height:
                 continue
-            if not is_padded:
-                is_padded = True
-                for x in range(width + 2 * reach):
-                    inside = min(max(x - reach, 0), width - 1)
-                    for channel in range(3):
-                        padded[x * 3 + channel] = light[y, inside, channel]
             weight = weights[place]
             first = (reach + columns[place]) * 3
-            line = out[target]
-            for i in range(width * 3):
-                line[i] += weight * padded[first + i]
+            line, values = out[target], padded[first : first + width * 3]
+            for i in range(len(line)):
+                line[i] += weight * values[i]
     return out.reshape(height, width, 3)
 
 
