@@ -6,17 +6,20 @@ has changed, but not when a file that it calls has, and stale code would make ot
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
 VARIABLE = "NUMBA_CACHE_DIR"
 _MARK = "@compiled"
-_READY = "ready.json"
+_READY, _LOCK = "ready.json", "lock"
 _KEPT_MAX = 4  # folders of other versions: two checkouts may well be used in turn
 
 
@@ -32,6 +35,15 @@ def is_ready() -> bool:
         return set(_installed()) <= set(json.loads((folder() / _READY).read_text()))
     except (OSError, ValueError, TypeError):
         return False
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """While one process compiles, others that want to wait for it instead of doing the same beside it."""
+    folder().mkdir(parents=True, exist_ok=True)
+    with (folder() / _LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def note_ready() -> None:

@@ -17,6 +17,11 @@ def compile_generators(on_progress: Callable[[str, int, int], None] | None = Non
     The first time on a machine takes a minute or two, later ones a few seconds. `on_progress` is told the name, how many
     are done, and how many there are.
     """
+    with machine_code.alone():
+        return {} if machine_code.is_ready() else _compile(on_progress)
+
+
+def _compile(on_progress: Callable[[str, int, int], None] | None) -> dict[str, str]:
     failures: dict[str, str] = {}
     generators = list_generators()
     for done, generator in enumerate(generators):

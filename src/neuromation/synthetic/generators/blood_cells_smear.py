@@ -43,7 +43,9 @@ class SmearParams(BaseModel):
     irregularity: float = Field(
         0.035, ge=0, le=0.12, description="dents and corners of red cells, a part of the radius"
     )
-    odd_shapes: float = Field(0.08, ge=0, le=1, description="share of ellipse, teardrop, burr, target, slit and ghost cells")
+    odd_shapes: float = Field(
+        0.08, ge=0, le=1, description="share of ellipse, teardrop, burr, target, slit and ghost cells"
+    )
     pallor: float = Field(0.7, ge=0, le=1, description="mean depth of the pale middle of red cells")
     pallor_spread: float = Field(0.28, ge=0, le=0.5, description="of that depth, absolute")
     pallor_size: float = Field(0.48, ge=0.2, le=0.85, description="mean width of the pale middle over that of the cell")
