@@ -193,6 +193,15 @@ def read_real(data: bytes) -> RealTable:
     return RealTable(kind, classes, samples)
 
 
+def check_files(table: RealTable) -> None:
+    """Open every file of a table and read its head. Raises BadImport, TooLarge."""
+    for sample in table.samples:
+        if table.kind == "audio":
+            check_recording(sample.data, sample.file)
+        else:
+            open_picture(sample.data, sample.file).close()
+
+
 def _check_unpacked(file: Any) -> None:
     form = file.metadata
     if form.num_rows > SAMPLES_MAX:
