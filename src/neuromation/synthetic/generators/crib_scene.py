@@ -79,7 +79,7 @@ def room(params: CribVideoParams, seed: int, index: int, *, head_sign: float) ->
     )
     paint = ((0.72, 0.71, 0.68), (0.5, 0.34, 0.2), (0.25, 0.14, 0.08), (0.6, 0.6, 0.62))[int(4 * u[12])]
     frame = Material(paint, kind="coat", roughness=0.35)
-    floor = Material((0.5, 0.4, 0.3), planks(int(8 * u[13])))
+    floor = Material((0.62, 0.55, 0.48), planks(int(8 * u[13]), (190.0, 165.0, 140.0)))
     fixed = [
         Instance(_sheet_mesh(int(12 * u[14])), (sheet,), group="mattress"),
         Instance(_bars_mesh(), (frame,), group="crib"),
@@ -222,8 +222,8 @@ def _light(is_night: bool, rng: Generator) -> tuple[tuple[AreaLight, ...], Sky]:
     """A window and a bright room by day; by night the ring of infrared diodes around the lens."""
     u = [float(draw) for draw in rng.random(5)]
     if is_night:
-        lamp = AreaLight((0.03, 0.0, 1.9), (0.03, 0.0, 0.0), (0.0, -0.03, 0.0), (1.0, 1.0, 1.0), 560.0)
-        return (lamp,), Sky((0.05, 0.05, 0.05), (0.04, 0.04, 0.04), (0.02, 0.02, 0.02))
+        lamp = AreaLight((0.03, 0.0, 1.9), (0.03, 0.0, 0.0), (0.0, -0.03, 0.0), (1.0, 1.0, 1.0), 1500.0)
+        return (lamp,), Sky((0.1, 0.1, 0.1), (0.08, 0.08, 0.08), (0.04, 0.04, 0.04))
     around = TURN * u[0]
     far, height = 1.4 + u[1], 0.9 + 0.8 * u[2]
     place = (far * exact_cos(around), far * exact_sin(around), height)
@@ -259,9 +259,11 @@ def _draped(posture: Posture, skeleton: Bones, up_to: float, wrinkles: Floats) -
     columns, rows = _BLANKET_CELLS
     s, c = exact_sin(posture.heading), exact_cos(posture.heading)
     along = -0.4 + (0.4 + 0.14 * up_to) * np.arange(columns + 1) / columns  # from the feet to the chest
-    across = 0.52 * (np.arange(rows + 1) / rows - 0.5)
+    across = 0.46 * (np.arange(rows + 1) / rows - 0.5)
     u, v = np.meshgrid(along, across)
-    x, y = posture.x + c * u - s * v, posture.y + s * u + c * v
+    # What would hang over the edge of the mattress is tucked in along it.
+    x = np.clip(posture.x + c * u - s * v, 0.02 - LENGTH_M / 2, LENGTH_M / 2 - 0.02)
+    y = np.clip(posture.y + s * u + c * v, 0.02 - WIDTH_M / 2, WIDTH_M / 2 - 0.02)
     ground = np.full(x.shape, 0.004)
     carried = ground.copy()
     for px, py, pz, radius in _supports(skeleton):
