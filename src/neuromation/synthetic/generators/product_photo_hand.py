@@ -17,7 +17,7 @@ from neuromation.synthetic.scene.model import Mesh, Vector
 
 VARIANTS = 4
 _STEP_M = 0.004  # sizes are rounded to this, so that packages of about one size share a hand
-_CELL_M = 0.003
+_CELL_M = 0.0036
 _FINGER_M = (0.0088, 0.0094, 0.0090, 0.0078)  # radii, index finger first
 _REACH_M = (0.082, 0.092, 0.086, 0.068)
 _SPREAD_M = 0.0205
@@ -58,7 +58,7 @@ def _grip(half_width: int, half_depth: int, is_round: bool, variant: int, from_l
         cones, nail, arm = ([_flipped(cone, 0) for cone in part] for part in (cones, nail, arm))
     return Grip(
         flesh(cones, cell_m=_CELL_M, join_m=0.009),
-        flesh(nail, cell_m=0.0015, join_m=0.002),
+        flesh(nail, cell_m=0.002, join_m=0.002),
         flesh(arm, cell_m=0.008, join_m=0.02, uv_m=0.05),
     )
 

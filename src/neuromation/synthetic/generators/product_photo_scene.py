@@ -12,8 +12,8 @@ from neuromation.synthetic.exact import composed, exact_cos, exact_sin, look_at,
 from neuromation.synthetic.generators.product_photo_hand import VARIANTS, grip
 from neuromation.synthetic.generators.retail_shelf_clutter import CLOTHS, SKINS
 from neuromation.synthetic.generators.retail_shelf_fixtures import furniture, price_tags
-from neuromation.synthetic.generators.retail_shelf_scene import standing
-from neuromation.synthetic.generators.retail_shelf_store import DEGREE, Fixture, Store, draw_store
+from neuromation.synthetic.generators.retail_shelf_scene import is_near_view, standing
+from neuromation.synthetic.generators.retail_shelf_store import DEGREE, EXPOSURE, Fixture, Store, draw_store
 from neuromation.synthetic.products.assortment import label_of, lookalike, shown_products
 from neuromation.synthetic.products.builtin import CLUTTER_FIRST, built_in_product, clutter_keys
 from neuromation.synthetic.products.choosing import choose
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _FACING: Rotation = (1.0, 0.0, 0.0, 0.0, 0.0, -1.0, 0.0, 1.0, 0.0)
 _FIXTURES: tuple[Fixture, ...] = ("gondola", "cooler", "wire", "gondola", "cooler")
 CLUTTER_STREAM = "clutter"
+_CLOSE_PX = 1_500.0  # pixels a metre of what is held up to a phone
+_ARM_M = 0.27  # nearer than this nobody holds a thing to a camera
 NEIGHBOURS = 7  # other products on the shelf behind
 
 
@@ -52,15 +54,18 @@ def draw_photo_scene(params: ProductPhotoParams, seed: int, index: int) -> Photo
         target = lookalike(target, int(d[1] * 64))
     is_held = d[2] < params.held
     shelf, store = _shelf(params, target, seed, index, with_target=not is_held or d[3] < 0.5)
-    others = [_clutter(placed, params) for placed in shelf.placed]
     if is_held:
         camera, hand = _hand_scene(params, target, shelf, unit_rng(seed, index, "held"))
         subject, around = hand[0], hand[1:]
+        standing_ = list(shelf.placed)
     else:
         own = [place for place, placed in enumerate(shelf.placed) if _is_candidate(placed, target)]
         chosen = own[int(d[1] * len(own))]
         camera = _shelf_camera(params, shelf.placed[chosen], unit_rng(seed, index, "camera"))
-        subject, around = _labelled(others.pop(chosen), target, params), []
+        subject, around = _labelled(_clutter(shelf.placed[chosen], params, _CLOSE_PX), target, params), []
+        standing_ = [placed for place, placed in enumerate(shelf.placed) if place != chosen]
+    seen_px = camera.focal_px / (camera.focus_m + (0.5 if is_held else 0.1))
+    others = [_clutter(placed, params, seen_px) for placed in standing_ if is_near_view(placed, camera)]
     camera = seen_through(camera, params, unit_rng(seed, index, "character"))
     around += furniture(shelf.plan, store, unit_rng(seed, index, "furniture"))
     around += price_tags(shelf.plan, store, promo=0.15, rng=unit_rng(seed, index, "tags"))
@@ -92,12 +97,12 @@ def _shelf(
     return shelf, store
 
 
-def _clutter(placed: Placed, params: ProductPhotoParams) -> Instance:
+def _clutter(placed: Placed, params: ProductPhotoParams, seen_px: float) -> Instance:
     """A package that is not the subject: an object where its product is of the catalogue, else surroundings."""
     listed = placed.listed
     if listed.number < 0:
-        return standing(placed, look_of(listed.product, BUILT_IN))
-    return _labelled(standing(placed, look_of(listed.product, params.catalogue)), listed, params)
+        return standing(placed, look_of(listed.product, BUILT_IN, seen_px=seen_px))
+    return _labelled(standing(placed, look_of(listed.product, params.catalogue, seen_px=seen_px)), listed, params)
 
 
 def _labelled(instance: Instance, listed: Listed, params: ProductPhotoParams) -> Instance:
@@ -158,6 +163,7 @@ def _camera(
         position=position,
         rotation=composed(roll, look_at(position, aim)),
         k1=-0.06 + 0.09 * draw,
+        exposure=EXPOSURE,
         focus_m=focus_m,
     )
 
@@ -168,7 +174,7 @@ def _hand_scene(
     """The camera before the shelf, and the product with the hand that holds it up."""
     d = [float(draw) for draw in rng.random(24)]
     focal_px = params.focal * max(params.width, params.height) * (0.92 + 0.16 * d[0])
-    distance_m = _distance_m(params, target, focal_px, d[1])
+    distance_m = max(_distance_m(params, target, focal_px, d[1]), _ARM_M)
     plan = shelf.plan
     aim = (
         plan.width_m * (0.3 + 0.4 * d[2]),
@@ -205,7 +211,7 @@ def _held(
     """The product with its middle at `centre`, and the arm that holds it."""
     product = target.product
     width_m, depth_m, height_m = product.size_m
-    look = look_of(product, params.catalogue)
+    look = look_of(product, params.catalogue, seen_px=_CLOSE_PX)
     base = rotated(rotation, (0.0, 0.0, -0.5 * height_m))
     at = (centre[0] + base[0], centre[1] + base[1], centre[2] + base[2])
     subject = _labelled(Instance(look.mesh, look.materials, Pose(at, rotation)), target, params)

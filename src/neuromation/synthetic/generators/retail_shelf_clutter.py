@@ -17,7 +17,7 @@ from neuromation.synthetic.scene.meshes import aimed, back_panel, capsule, wire_
 from neuromation.synthetic.scene.model import Camera, Instance, Material, Mesh, Pose, Rotation, Vector
 
 # Skin from light to dark, and cloth, linear reflectance.
-SKINS: tuple[Vector, ...] = ((0.62, 0.38, 0.29), (0.52, 0.30, 0.21), (0.36, 0.19, 0.12), (0.17, 0.085, 0.055))
+SKINS: tuple[Vector, ...] = ((0.72, 0.43, 0.33), (0.62, 0.35, 0.24), (0.42, 0.22, 0.14), (0.20, 0.10, 0.065))
 CLOTHS: tuple[Vector, ...] = (
     (0.03, 0.035, 0.05),
     (0.10, 0.05, 0.035),

@@ -24,7 +24,7 @@ from neuromation.synthetic.products.planogram import (
     plan_shelf,
     stock_shelf,
 )
-from neuromation.synthetic.render.labels import seen_through
+from neuromation.synthetic.render.labels import in_camera, seen_through
 from neuromation.synthetic.scene.model import UPRIGHT, Camera, Instance, Pose, Rotation, Scene
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 TURN = 6.283185307179586
 _WEIGHTS: dict[Fixture, float] = {"gondola": 4.0, "cooler": 3.0, "wire": 1.5, "chest": 1.0, "pallet": 1.2}
 _LOOKALIKES = 8  # kinds of look-alikes of one picture
+_SHADOW_M = 0.25  # how far beside the picture a package still darkens what is in it
 _ROW_PITCH_M = 0.04  # of board and headroom, beside what stands there
 
 
@@ -60,13 +61,22 @@ def draw_shelf_scene(params: RetailShelfParams, seed: int, index: int) -> ShelfS
     store = draw_store(fixture, plan, glare=params.glare, light=params.light, rng=unit_rng(seed, index, "store"))
     camera = _camera(params, fixture, plan, seed, index)
     seen_px = camera.focal_px / max(camera.focus_m, 0.1)
-    packages = [packaged(placed, params, seen_px) for placed in shelf.placed]
+    packages = [packaged(placed, params, seen_px) for placed in shelf.placed if is_near_view(placed, camera)]
     around = [
         *furniture(plan, store, unit_rng(seed, index, "furniture")),
         *price_tags(plan, store, promo=params.promo, rng=unit_rng(seed, index, "tags")),
         *occluders(params.occluders, shelf, camera, unit_rng(seed, index, "occluders")),
     ]
     return ShelfScene(Scene((*packages, *around), camera, store.lights, store.sky), shelf, store)
+
+
+def is_near_view(placed: Placed, camera: Camera) -> bool:
+    """Whether a package can be seen, or throws a shadow on what can; what is further aside is not worth drawing."""
+    width_m, depth_m, height_m = placed.listed.product.size_m
+    x, y, z = in_camera(camera, (placed.x_m, placed.y_m, placed.z_m + 0.5 * height_m))
+    reach_m = 0.5 * (width_m + depth_m + height_m) + _SHADOW_M
+    half = 0.53 * max(z, 0.0) / camera.focal_px  # a little more than half, for lenses bend their border inwards
+    return z > -reach_m and abs(x) < half * camera.width + reach_m and abs(y) < half * camera.height + reach_m
 
 
 def packaged(placed: Placed, params: RetailShelfParams, seen_px: float) -> Instance:

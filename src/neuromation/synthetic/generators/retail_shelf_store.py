@@ -15,6 +15,7 @@ from neuromation.synthetic.products.planogram import Planogram
 from neuromation.synthetic.scene.model import AreaLight, Camera, Sky, Vector
 
 Fixture = Literal["gondola", "cooler", "wire", "chest", "pallet"]
+EXPOSURE = 1.2  # of a phone that meters a shop: whites come out white
 DEGREE = 0.017453292519943295
 
 # Reflectances of boards, backs, price rails and floors, linear.
@@ -183,6 +184,7 @@ def place_camera(width: int, height: int, plan: Planogram, stance: Stance, rng: 
         rotation=composed(roll, look_at(position, target)),
         k1=-0.07 + 0.1 * d[8],
         k2=0.02 * (d[9] - 0.5),
+        exposure=EXPOSURE,
         focus_m=distance_m,
     )
 

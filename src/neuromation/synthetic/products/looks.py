@@ -37,6 +37,7 @@ from neuromation.synthetic.scene.packaging_words import GOODS
 
 LOOKS_MAX = 768  # kept at once, by product and density
 DENSITIES_PX = (700.0, 1500.0, 3000.0)  # texels a metre that a look comes in
+_SEGMENTS = (16, 20, 32)  # sides of what is round, at each of these
 _FACE_MIN_PX, _TURN = 16, 3.141592653589793
 _ASIDE = 0.6  # density of faces that are seen rarely
 
@@ -77,16 +78,16 @@ def look_of(product: Product, reference: str, *, seen_px: float = 0.0) -> Look:
 
 @lru_cache(maxsize=LOOKS_MAX)
 def _look(product: Product, reference: str, level: int) -> Look:
-    print_ = _Print(product, reference, DENSITIES_PX[level])
+    print_ = _Print(product, reference, level)
     return _FORMS[product.form](product, print_)
 
 
 class _Print:
     """Everything that is printed on one package, at one density: drawn art, or what its photo shows."""
 
-    def __init__(self, product: Product, reference: str, density_px: float) -> None:
+    def __init__(self, product: Product, reference: str, level: int) -> None:
         self.product = product
-        self.density_px = density_px
+        self.density_px, self.segments = DENSITIES_PX[level], _SEGMENTS[level]
         self.design = _design(product)
         self.key = product_key(product.sku)
         self.photo: PackshotFaces | None = None
@@ -184,7 +185,7 @@ def _can(product: Product, p: _Print) -> Look:
     kind = "drink" if product.category in ("soda", "beer", "water", "juice") and h >= w else "food"
     metal = Material(colour=(0.62, 0.62, 0.63), kind="metal", roughness=0.32)
     label = p.face("label", _TURN * w, h, gloss=0.25 if kind == "drink" else 0.4)
-    return Look(can(0.5 * w, h, kind, 28), (label, metal, metal))
+    return Look(can(0.5 * w, h, kind, p.segments), (label, metal, metal))
 
 
 def _bottle(product: Product, p: _Print) -> Look:
@@ -197,7 +198,7 @@ def _jar(product: Product, p: _Print) -> Look:
 
 def _flask(product: Product, p: _Print, kind: str) -> Look:
     w, d, h = product.size_m
-    mesh = bottle(kind, 0.5 * w, h, 24, 0.0 if abs(w - d) < 0.002 else max(0.1, min(1.0, d / w)))
+    mesh = bottle(kind, 0.5 * w, h, p.segments, 0.0 if abs(w - d) < 0.002 else max(0.1, min(1.0, d / w)))
     around, high = label_band_m(kind, 0.5 * w, h)
     filled = linear(p.design.picture_tone)
     body, roughness = _GLASSES.get(kind, (p.tone, 0.35))
@@ -218,7 +219,9 @@ def _flask(product: Product, p: _Print, kind: str) -> Look:
 def _tub(product: Product, p: _Print) -> Look:
     w, _, h = product.size_m
     white = Material(colour=(0.72, 0.72, 0.7), kind="coat", roughness=0.4)
-    return Look(cup(0.5 * w, h, 0.84, segments=28), (p.face("label", _TURN * w * 0.92, h), white, p.face("top", w, w)))
+    return Look(
+        cup(0.5 * w, h, 0.84, segments=p.segments), (p.face("label", _TURN * w * 0.92, h), white, p.face("top", w, w))
+    )
 
 
 def _pouch(product: Product, p: _Print) -> Look:
