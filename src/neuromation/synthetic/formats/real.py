@@ -61,6 +61,18 @@ class RealSample:
         with open_picture(self.data, self.file) as picture:
             return np.asarray(picture.convert("RGB"))
 
+    def sound(self) -> NDArray[np.int16]:
+        """The recording, int16 (samples,) or (samples, channels). Raises BadImport when it is none."""
+        check_recording(self.data, self.file)
+        with wave.open(io.BytesIO(self.data)) as file:
+            width, channels, data = file.getsampwidth(), file.getnchannels(), file.readframes(file.getnframes())
+        raw = np.frombuffer(data, np.uint8).reshape(-1, width)
+        if width == 1:  # 8 bits alone have no sign
+            samples = (raw[:, 0].astype(np.int16) - 128) * 256
+        else:  # of more bits the highest 16
+            samples = np.ascontiguousarray(raw[:, -2:]).view("<i2")[:, 0].astype(np.int16)
+        return samples if channels == 1 else samples.reshape(-1, channels)
+
 
 @dataclass(frozen=True)
 class RealTable:
