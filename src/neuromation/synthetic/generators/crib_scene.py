@@ -16,7 +16,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from neuromation.kernel.rng import unit_rng
-from neuromation.synthetic.exact import exact_cos, exact_sin, look_at, rotation_z
+from neuromation.synthetic.exact import exact_cos, exact_sin, look_at, rotated, rotation_z
 from neuromation.synthetic.generators.crib_body import Bones, Dress, Posture, infant
 from neuromation.synthetic.generators.dice_looks import pick
 from neuromation.synthetic.render.labels import seen_through
@@ -36,6 +36,9 @@ _RAIL_M = 0.3  # above the mattress
 _SHEET_CELLS = (56, 30)
 _BLANKET_CELLS = (34, 30)
 _CLOTH_M = 0.007
+# Balls that fill the trunk: across and along it from the chest, and radius; a little wider than the trunk itself, for the
+# cloth is a net whose cells are as wide as a finger.
+_TRUNK_BALLS = (*((0.03, 0.04 - 0.03 * k, 0.067) for k in range(8)), (0.06, 0.04, 0.046))
 _TENT_ROUNDS = 10  # of smoothing, which let the cloth hang between what carries it
 
 
@@ -295,13 +298,18 @@ def _free_net(x: Floats, y: Floats, z: Floats, along: Floats, across: Floats, tu
 def _supports(skeleton: Bones) -> list[tuple[float, float, float, float]]:
     """Balls (x, y, z, radius) along the body that carry a blanket."""
     size, joints = skeleton.size, skeleton.joints
-    balls = [(*joints["chest"], 0.062 * size), (*joints["belly"], 0.062 * size), (*joints["pelvis"], 0.06 * size)]
+    balls = []
+    for across, along, radius in _TRUNK_BALLS:
+        for sign in (-1.0, 1.0):
+            offset = rotated(skeleton.trunk, (sign * across * size, along * size, 0.0))
+            chest = joints["chest"]
+            balls.append((chest[0] + offset[0], chest[1] + offset[1], chest[2] + offset[2], radius * size))
     for side in ("left", "right"):
         for upper, lower, radius in (
-            ("hip", "knee", 0.036),
-            ("knee", "ankle", 0.03),
-            ("shoulder", "elbow", 0.025),
-            ("elbow", "wrist", 0.023),
+            ("hip", "knee", 0.046),
+            ("knee", "ankle", 0.038),
+            ("shoulder", "elbow", 0.034),
+            ("elbow", "wrist", 0.032),
         ):
             a, b = joints[f"{side}_{upper}"], joints[f"{side}_{lower}"]
             for k in range(5):
@@ -309,5 +317,5 @@ def _supports(skeleton: Bones) -> list[tuple[float, float, float, float]]:
                 at = tuple(a[axis] + share * (b[axis] - a[axis]) for axis in range(3))
                 balls.append((at[0], at[1], at[2], radius * size))
         foot = joints[f"{side}_ankle"]
-        balls.append((foot[0], foot[1], foot[2] + 0.01, 0.035 * size))
+        balls.append((foot[0], foot[1], foot[2] + 0.01, 0.045 * size))
     return balls

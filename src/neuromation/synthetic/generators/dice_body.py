@@ -7,7 +7,7 @@ go counter-clockwise, as on western dice. A left-handed die has 3 and 4 exchange
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -116,6 +116,8 @@ def support(direction: Vector, look: Look, side_m: float) -> float:
 def die_mesh(rounding: int, cut: int, left_handed: bool) -> Mesh:
     """A die of side 1 about the origin: faces in a texture of 3 x 2 cells, face 1 at the top left.
 
+    Parts: 0 faces, 1 rounded edges and corners.
+
     Keypoints: `face_1`.. `face_6`, the middles of the faces; `corner_1`.. `corner_8`, by x, then y, then z.
     """
     radius, sphere = ROUNDINGS[rounding], CUTS[cut]
@@ -136,7 +138,7 @@ def die_mesh(rounding: int, cut: int, left_handed: bool) -> Mesh:
         triangles=triangles,
         normals=every_normal[triangles],
         uvs=every_uv[triangles],
-        parts=np.zeros(len(triangles), dtype=np.int32),
+        parts=np.tile(_edges(len(nodes)), 6),
         keypoints=_keypoints(radius, sphere, left_handed),
     )
 
@@ -181,6 +183,15 @@ def _grid(count: int) -> NDArray[np.int64]:
     return np.concatenate([one, two])
 
 
+def _edges(count: int) -> NDArray[np.int32]:
+    """By triangle of `_grid`: 1 where it belongs to a rounded edge, else 0."""
+    row, column = np.meshgrid(np.arange(count - 1), np.arange(count - 1), indexing="ij")
+    low, high = _STRIP_CELLS, count - 1 - _STRIP_CELLS
+    inner = (row >= low) & (row < high) & (column >= low) & (column < high)
+    flags = np.where(inner, 0, 1).astype(np.int32).reshape(-1)
+    return np.concatenate([flags, flags])
+
+
 def _keypoints(radius: float, sphere: float, left_handed: bool) -> dict[str, Vector]:
     points = {
         f"face_{face}": (_HALF * normal[0], _HALF * normal[1], _HALF * normal[2])
@@ -194,14 +205,23 @@ def _keypoints(radius: float, sphere: float, left_handed: bool) -> dict[str, Vec
 
 
 @lru_cache(maxsize=256)
-def die_material(look: Look) -> Material:
-    """Its printed surface."""
+def die_materials(look: Look) -> tuple[Material, Material]:
+    """Its printed surface, on the faces and on the edges.
+
+    An edge is about a pixel wide and turns by a right angle: its gloss is wider, as the mean over the edge would be, for a
+    sharp one would glitter from pixel to pixel.
+    """
     texture = Texture(_painted(look), repeats=False)
+    white = (1.0, 1.0, 1.0)
     if look.finish == "metal":
-        return Material((1.0, 1.0, 1.0), texture, kind="metal", roughness=0.5 - 0.25 * look.gloss)
+        rough = 0.5 - 0.25 * look.gloss
+        face = Material(white, texture, kind="metal", roughness=rough)
+        return face, replace(face, roughness=0.6)
     if look.finish == "wood" or look.gloss < 0.15:
-        return Material((1.0, 1.0, 1.0), texture, kind="diffuse")
-    return Material((1.0, 1.0, 1.0), texture, kind="coat", roughness=0.42 - 0.27 * look.gloss, specular=0.04)
+        matt = Material(white, texture)
+        return matt, matt
+    face = Material(white, texture, kind="coat", roughness=0.42 - 0.27 * look.gloss)
+    return face, Material(white, texture, kind="coat", roughness=0.62, specular=0.05)
 
 
 def _painted(look: Look) -> Bytes:

@@ -61,8 +61,9 @@ def drawn_light(params: DiceParams, camera: Camera, rng: Generator) -> Lit:
     else:
         key, lamps = 0.55 + 0.3 * u[3], []
     dim = (1 - key) * (0.92 + 0.16 * u[7])
-    ground = 0.35 * dim
-    sky = Sky(_times(sky_colour, dim * 1.1), _times(sky_colour, dim * (0.7 + 0.25 * u[8])), _times(sky_colour, ground))
+    # The camera and who holds it stand before the zenith, so that level faces mirror something dark.
+    zenith, horizon = dim * (0.5 + 0.3 * u[9]), dim * (1.1 + 0.25 * u[8])
+    sky = Sky(_times(sky_colour, zenith), _times(sky_colour, horizon), _times(sky_colour, 0.35 * dim))
     if kind == "sun":
         high = 0.35 + 0.6 * u[4]
         flat = sqrt(1 - high * high)

@@ -30,8 +30,8 @@ _IVORY, _GOLD, _RED_PIP, _YELLOW = (
 _PALETTE: tuple[tuple[str, Vector, Vector, Vector], ...] = (
     ("white", (233, 232, 228), (210, 212, 214), BLACK),
     ("ivory", _IVORY, (214, 200, 168), BLACK),
-    ("black", (22, 22, 24), (70, 70, 74), WHITE),
-    ("smoke", (44, 40, 40), (96, 84, 80), _RED_PIP),
+    ("black", (14, 14, 15), (70, 70, 74), WHITE),
+    ("smoke", (34, 30, 30), (84, 72, 70), _RED_PIP),
     ("red", (206, 26, 30), (236, 84, 70), WHITE),
     ("scarlet", (208, 40, 30), (150, 14, 22), _GOLD),
     ("maroon", (112, 24, 42), (176, 104, 122), WHITE),
@@ -42,7 +42,7 @@ _PALETTE: tuple[tuple[str, Vector, Vector, Vector], ...] = (
     ("navy", (20, 26, 66), (40, 56, 120), (170, 176, 190)),
     ("azure", (30, 110, 186), (18, 24, 40), _RED_PIP),
     ("purple", (110, 22, 132), (160, 70, 180), WHITE),
-    ("plum", (46, 22, 58), (86, 48, 100), WHITE),
+    ("plum", (38, 16, 50), (86, 48, 100), WHITE),
     ("yellow", (234, 220, 28), (240, 180, 40), BLACK),
     ("orange", (226, 112, 22), (240, 160, 60), BLACK),
     ("bronze", (128, 88, 40), (176, 130, 66), BLACK),
@@ -109,7 +109,7 @@ def drawn_look(shares: Shares, rng: Generator, *, pips: bool = True) -> Look:
             second = _mixed(colour, (255.0, 255.0, 255.0), 0.35)
         if _contrast(colour, pip) < 70:
             pip = WHITE if _light(colour) < 120 else BLACK
-    shift = 0.9 + 0.3 * u[6]
+    shift = 0.86 + 0.26 * u[6]
     sharp = u[7] < shares.sharp
     cut = 0 if sharp or u[8] >= shares.cut else 1 + int(u[9] * (len(CUTS) - 1))
     rounding = int(u[10] * 2) if sharp else 1 + int(u[10] * (len(ROUNDINGS) - 1))

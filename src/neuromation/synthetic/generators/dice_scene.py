@@ -28,7 +28,7 @@ from neuromation.synthetic.generators.dice_body import (
     GRAINS,
     ROUNDINGS,
     Look,
-    die_material,
+    die_materials,
     die_mesh,
     face_normals,
     support,
@@ -90,7 +90,7 @@ class Die:
             facts["kind"] = "blank"
         return Instance(
             die_mesh(look.rounding, look.cut, look.left_handed),
-            (die_material(look),),
+            die_materials(look),
             Pose(self.centre, self.rotation, (self.side_m, self.side_m, self.side_m)),
             label=face - 1 if look.pips else None,
             is_null=not look.pips,
