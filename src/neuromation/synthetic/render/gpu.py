@@ -98,6 +98,9 @@ class GpuRenderer:
             ) from error
         self._labels = labels
         self._skins: WeakKeyDictionary[Texture, Any] = WeakKeyDictionary()
+        self._is_software = any(word in self.device.lower() for word in ("llvmpipe", "softpipe", "swrast"))
+        # Holes of textures are looked up as the default renderer does: the nearest texel, whole or not there.
+        self._nearest = self._gl.sampler(filter=(self._gl.NEAREST, self._gl.NEAREST))
         program = self._gl.program
         self._label_program = program(vertex_shader=shaders.SURFACE_VERTEX, fragment_shader=shaders.LABEL_FRAGMENT)
         self._shade_program = program(vertex_shader=shaders.SURFACE_VERTEX, fragment_shader=shaders.SHADE_FRAGMENT)
@@ -170,7 +173,8 @@ class GpuRenderer:
             held = self._gl.texture(size, 4, data, internal_format=_SRGB_WITH_ALPHA)
             held.build_mipmaps()
             held.filter = (self._gl.LINEAR_MIPMAP_LINEAR, self._gl.LINEAR)
-            held.anisotropy = 8.0
+            if not self._is_software:  # a driver that compiles for the processor takes seconds to build this filter
+                held.anisotropy = 8.0
             held.repeat_x = held.repeat_y = texture.repeats
             self._skins[texture] = held
         return held
@@ -185,8 +189,13 @@ class GpuRenderer:
         for batch in drawing.batches:
             _set(program, has_skin=batch.texture >= 0)
             if batch.texture >= 0:
-                self._skin(drawing.packed.textures[batch.texture]).use(0)
+                texture = drawing.packed.textures[batch.texture]
+                self._skin(texture).use(0)
+                if program is not self._shade_program:
+                    self._nearest.repeat_x = self._nearest.repeat_y = texture.repeats
+                    self._nearest.use(0)
             array.render(vertices=batch.corners, first=batch.first)
+        self._nearest.clear(0)
 
     def _begin(self, target: Any) -> None:
         gl = self._gl
