@@ -16,7 +16,7 @@ from neuromation.synthetic.generators.retail_shelf_scene import draw_shelf_scene
 from neuromation.synthetic.products.builtin import built_in_catalogue
 from neuromation.synthetic.products.growing import changed_units
 
-SMALL: dict[str, Any] = {"width": 192, "height": 144, "facings": 24, "assortment": 8, "products": 60}
+SMALL: dict[str, Any] = {"width": 192, "height": 144, "facings": 16, "assortment": 8, "products": 60}
 
 
 def a_unit(index: int = 0, **values: Any) -> Unit:
@@ -26,7 +26,7 @@ def a_unit(index: int = 0, **values: Any) -> Unit:
 @pytest.fixture(scope="module")
 def units() -> list[Unit]:
     wild = {"gap": 0.2, "misplaced": 0.1, "null": 0.1, "labels": ["masks", "amodal", "depth"]}
-    return [a_unit(index, **wild) for index in range(8)]
+    return [a_unit(index, **wild) for index in range(6)]
 
 
 def test_boxes_lie_inside_the_picture_and_fit_their_masks(units: list[Unit]) -> None:
@@ -98,7 +98,7 @@ def test_every_kind_of_furniture_shows_packages(fixture: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("naming", "count", "first"), [("product", 1, "product"), ("class", 30, "milk"), ("coarse", 10, "dairy")]
+    ("naming", "count", "first"), [("product", 1, "product"), ("class", 30, "milk"), ("coarse", 11, "dairy")]
 )
 def test_a_naming_decides_the_classes(naming: str, count: int, first: str) -> None:
     params = parse_params(RETAIL_SHELF, {**SMALL, "naming": naming})

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from neuromation.synthetic.exact import rotation_about
 from neuromation.synthetic.generators.retail_shelf_signs import promo_material
 from neuromation.synthetic.products.planogram import Placed, Shelf
+from neuromation.synthetic.render.labels import projected
 from neuromation.synthetic.scene.flesh import Cone, flesh
 from neuromation.synthetic.scene.meshes import aimed, back_panel, capsule, wire_basket
 from neuromation.synthetic.scene.model import Camera, Instance, Material, Mesh, Pose, Rotation, Vector
+from neuromation.synthetic.scene.textures import fabric
 
 # Skin from light to dark, and cloth, linear reflectance.
 SKINS: tuple[Vector, ...] = ((0.72, 0.43, 0.33), (0.62, 0.35, 0.24), (0.42, 0.22, 0.14), (0.20, 0.10, 0.065))
@@ -33,8 +35,8 @@ def occluders(share: float, shelf: Shelf, camera: Camera, rng: Generator) -> Ite
     draws = [float(draw) for draw in rng.random(4)]
     if draws[0] >= share or not shelf.placed:
         return
-    fronts = [placed for placed in shelf.placed if placed.depth == 0]
-    if draws[1] < 0.5:
+    fronts = [placed for placed in shelf.placed if placed.depth == 0 and _is_in_view(placed, camera)]
+    if draws[1] < 0.5 and fronts:
         yield from _arm(fronts[int(draws[2] * len(fronts))], camera, rng)
     if 0.4 < draws[1] < 0.75:
         yield from _basket(camera, rng)
@@ -43,11 +45,20 @@ def occluders(share: float, shelf: Shelf, camera: Camera, rng: Generator) -> Ite
             yield from _strip(shelf, rng)
 
 
+def _is_in_view(placed: Placed, camera: Camera) -> bool:
+    """Whether a hand on this package is in the inner part of the picture."""
+    seen = projected(camera, (placed.x_m, placed.y_m, placed.z_m))
+    return seen is not None and all(
+        0.2 * side < place < 0.8 * side for place, side in zip(seen[:2], (camera.width, camera.height), strict=True)
+    )
+
+
 def _arm(target: Placed, camera: Camera, rng: Generator) -> Iterator[Instance]:
     """A forearm in a sleeve with its hand on a package, from beside the photographer."""
     d = [float(draw) for draw in rng.random(8)]
     skin = Material(colour=SKINS[int(d[0] * len(SKINS))], kind="coat", roughness=0.55)
-    cloth = Material(colour=CLOTHS[int(d[1] * len(CLOTHS))], kind="diffuse")
+    weave = fabric(int(d[1] * 3), (226.0, 226.0, 226.0), 24)
+    cloth = Material(colour=CLOTHS[int(d[1] * len(CLOTHS))], texture=weave, kind="diffuse")
     width_m, _, height_m = target.listed.product.size_m
     hand = np.array([target.x_m + 0.3 * width_m, target.y_m - 0.07, target.z_m + (0.35 + 0.4 * d[2]) * height_m])
     side = 1.0 if d[3] < 0.5 else -1.0
@@ -60,13 +71,27 @@ def _arm(target: Placed, camera: Camera, rng: Generator) -> Iterator[Instance]:
     ahead = away / length
     rotation = aimed(ahead)
     yield _limb(capsule(0.034, 0.30, 16), skin, hand + 0.02 * ahead, rotation)
-    yield _limb(capsule(0.052, 1.6, 20), cloth, hand + (0.12 + 0.1 * d[7]) * ahead, rotation)
+    yield _limb(sleeve(), cloth, hand + (0.12 + 0.1 * d[7]) * ahead, rotation)
     yield _limb(reaching_hand(), skin, hand, rotation)
 
 
 def _limb(mesh: Mesh, material: Material, at: NDArray[np.float64], rotation: Rotation) -> Instance:
     position = (float(at[0]), float(at[1]), float(at[2]))
     return Instance(mesh, (material,), Pose(position, rotation), group="person")
+
+
+@lru_cache(maxsize=1)
+def sleeve() -> Mesh:
+    """An arm in cloth, from its cuff at the origin towards +z, with the folds of an elbow."""
+    cones = [
+        Cone((0.0, 0.0, -0.004), (0.0, 0.0, 0.012), 0.045, 0.045),
+        Cone((0.0, 0.0, 0.0), (0.004, 0.0, 0.26), 0.041, 0.050),
+        Cone((0.004, 0.0, 0.27), (0.10, 0.02, 1.7), 0.054, 0.078),
+    ]
+    for k in range(5):
+        aside, at = (-0.024 if k % 2 else 0.02), 0.1 + 0.09 * k
+        cones.append(Cone((aside, 0.02, at), (-aside, 0.012, at + 0.05), 0.034, 0.031))
+    return flesh(cones, cell_m=0.008, join_m=0.012, uv_m=0.05)
 
 
 @lru_cache(maxsize=1)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 TURN = 6.283185307179586
 _WEIGHTS: dict[Fixture, float] = {"gondola": 4.0, "cooler": 3.0, "wire": 1.5, "chest": 1.0, "pallet": 1.2}
 _LOOKALIKES = 8  # kinds of look-alikes of one picture
+_FROZEN = frozenset({"carton", "pouch", "tub"})
 _SHADOW_M = 0.25  # how far beside the picture a package still darkens what is in it
 _ROW_PITCH_M = 0.04  # of board and headroom, beside what stands there
 
@@ -148,12 +149,15 @@ def _plan(params: RetailShelfParams, fixture: Fixture, seed: int, index: int, rn
         kinds = max(1, kinds // 5)
     shown = shown_products(params, seed=seed, unit=index, count=kinds)
     few = fixture == "pallet"
+    if fixture == "chest":
+        # What is frozen comes in bags and cartons; nobody lays a bottle on its back.
+        shown = [listed for listed in shown if listed.product.form in _FROZEN] or shown
     layout = Layout(
         rows=params.rows or _rows(shown, facings, params.width / params.height),
         facings=facings,
         facings_max=params.facings_max * (4 if few else 1),
         plinth_m=0.16 if fixture != "cooler" else 0.28,
-        headroom_m=0.035 if fixture == "chest" else 0.03 + 0.07 * float(rng.random()),
+        headroom_m=0.012 if fixture == "chest" else 0.03 + 0.07 * float(rng.random()),
         depth_m=0.3 if fixture == "chest" else 0.4,
         depth=params.depth,
         stacking=0.9 if few else 0.0 if fixture == "chest" else params.stacking,
@@ -200,6 +204,7 @@ def _camera(params: RetailShelfParams, fixture: Fixture, plan: Planogram, seed: 
         zoom=params.zoom,
         zoom_spread=params.zoom_spread,
         focal=params.focal,
+        from_below=fixture == "chest",
     )
     camera = place_camera(params.width, params.height, plan, stance, unit_rng(seed, index, "camera"))
     return seen_through(camera, params, unit_rng(seed, index, "character"))

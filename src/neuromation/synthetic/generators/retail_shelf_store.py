@@ -63,10 +63,17 @@ def draw_store(fixture: Fixture, plan: Planogram, *, glare: float, light: float,
     board = _shade(boards[int(d[0] * len(boards))], d[1])
     back = _shade(_DARK[int(d[2] * 3)] if fixture == "cooler" else board, 0.2 + 0.8 * d[3])
     rail = _shade(_RAILS[int(d[4] * len(_RAILS))], d[5])
+    if fixture == "pallet":
+        rail = _shade((0.42, 0.30, 0.18), d[5])
     floor = _shade(_FLOORS[int(d[6] * len(_FLOORS))], d[7])
     warmth = (d[8] + d[9] - 1.0) * 0.8 - (0.15 if is_cold else 0.0)
     brightness = light * (0.75 + 0.5 * d[10])
-    lights = _cooler_lights(plan, warmth, brightness, d) if is_cold else _aisle_lights(plan, warmth, brightness, rng)
+    if fixture == "chest":
+        lights = _lights_over_chest(plan, warmth, brightness, d)
+    elif is_cold:
+        lights = _cooler_lights(plan, warmth, brightness, d)
+    else:
+        lights = _aisle_lights(plan, warmth, brightness, rng)
     haze = (0.24 if is_cold else 0.34) * brightness * (0.7 + 0.6 * d[11])
     white = light_colour(warmth * 0.7)
     bounce = tuple(0.55 * haze * (0.5 * white[axis] + floor[axis]) for axis in range(3))
@@ -136,6 +143,17 @@ def _cooler_lights(plan: Planogram, warmth: float, brightness: float, d: list[fl
     return led, hall
 
 
+def _lights_over_chest(plan: Planogram, warmth: float, brightness: float, d: list[float]) -> tuple[AreaLight, ...]:
+    """Two strips of the ceiling as a chest sees them that lies on its back: straight before it."""
+    lights = []
+    for k in range(2):
+        at = (plan.width_m * (0.2 + 0.6 * d[12 + k]), -2.2 - 0.4 * d[14], plan.top_m * (0.2 + 0.7 * k + 0.3 * d[15]))
+        colour = light_colour(warmth + 0.2 * (d[13 - k] - 0.5))
+        # u x v points into the chest, to +y.
+        lights.append(AreaLight(at, (0.0, 0.0, 0.1), (1.6, 0.0, 0.0), colour, 15.0 * brightness))
+    return tuple(lights)
+
+
 @dataclass(frozen=True)
 class Stance:
     """How a photo is taken: shares of what the parameters allow, drawn once a picture."""
@@ -146,6 +164,7 @@ class Stance:
     zoom: float  # 1: the shelf's width fills the picture; less: closer
     zoom_spread: float
     focal: float  # focal length over the picture's longer side
+    from_below: bool = False  # the shelf lies on its back: the photographer stands at what is then its near side
 
 
 def place_camera(width: int, height: int, plan: Planogram, stance: Stance, rng: Generator) -> Camera:
@@ -170,9 +189,12 @@ def place_camera(width: int, height: int, plan: Planogram, stance: Stance, rng: 
     rise = max(-1.0, min(1.0, (eye_m - target[2]) / distance_m))
     limit = exact_sin(stance.tilt_deg * DEGREE)
     rise = max(-limit, min(limit, rise + 0.25 * limit * (2.0 * d[6] - 1.0)))
+    if stance.from_below:
+        rise = -0.35 - 0.3 * d[5]
+    flat_m = distance_m * (1.0 - rise * rise) ** 0.5
     position = (
-        target[0] + distance_m * exact_sin(yaw),
-        -distance_m * exact_cos(yaw),
+        target[0] + flat_m * exact_sin(yaw),
+        -flat_m * exact_cos(yaw),
         target[2] + distance_m * rise,
     )
     roll = rotation_about((0.0, 0.0, 1.0), (2.0 * d[7] - 1.0) * stance.roll_deg * DEGREE)

@@ -189,7 +189,8 @@ def _can(product: Product, p: _Print) -> Look:
 
 
 def _bottle(product: Product, p: _Print) -> Look:
-    return _flask(product, p, _BOTTLES.get(product.category, "water"))
+    # A photo shows a body in its own colour, which no clear bottle has.
+    return _flask(product, p, "milk" if p.photo else _BOTTLES.get(product.category, "water"))
 
 
 def _jar(product: Product, p: _Print) -> Look:
