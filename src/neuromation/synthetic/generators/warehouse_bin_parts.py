@@ -67,7 +67,7 @@ def _bracket(size: int) -> tuple[Mesh, float]:
 def _gear(size: int) -> tuple[Mesh, float]:
     radius = (0.012, 0.015, 0.018, 0.022, 0.028)[size]
     high = 0.35 * radius
-    points: dict[str, Vector] = {"bottom": (0, 0, 0), "top": (0, 0, high), "tooth": (radius, 0, high / 2)}
+    points: dict[str, Vector] = {"bottom": (0, 0, 0), "top": (0, 0, high), "tooth": (0.97 * radius, 0, high / 2)}
     return _named(gear(radius, high, 12 + 2 * size), points), 2 * radius
 
 
