@@ -73,12 +73,12 @@ def test_neighbours_do_not_reach_into_each_other_s_places(shelf: Shelf) -> None:
         assert placed.y_m - 0.5 * placed.listed.product.size_m[1] >= 0.0
 
 
-@given(st.integers(0, 2**40), st.integers(20, 300))
+@given(st.integers(0, 2**40), st.integers(60, 300))
 @settings(max_examples=30, deadline=None)
 def test_about_as_many_facings_are_planned_as_were_asked_for(seed: int, facings: int) -> None:
     plan = a_shelf(seed, facings=facings, rows=5, kinds=24).plan
     fronts = sum(slot.facings * slot.layers for slot in plan.slots)
-    assert 0.75 * facings <= fronts <= facings + 8
+    assert 0.7 * facings <= fronts <= 1.15 * facings + 8
 
 
 def test_a_tidy_shelf_has_every_package_in_its_place_and_straight() -> None:

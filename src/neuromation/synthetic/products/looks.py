@@ -10,7 +10,6 @@ from functools import lru_cache
 
 import numpy as np
 
-from neuromation.synthetic.errors import BadCatalogue, BadScene
 from neuromation.synthetic.products.model import ROUND_FORMS, Product, product_key
 from neuromation.synthetic.products.packshot_faces import (
     PackshotFaces,
@@ -93,10 +92,7 @@ class _Print:
         self.photo: PackshotFaces | None = None
         if product.packshot is not None:
             pixels = open_catalogue(reference).packshot_pixels(product)
-            try:
-                self.photo = packshot_faces(pixels, product.size_m, is_round=product.form in ROUND_FORMS)
-            except BadScene as error:
-                raise BadCatalogue(f"the packshot of SKU {product.sku} cannot be used: {error.message}") from error
+            self.photo = packshot_faces(pixels, product.size_m, is_round=product.form in ROUND_FORMS)
 
     @property
     def tone(self) -> Vector:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from neuromation.synthetic.errors import BadScene
 from neuromation.synthetic.exact import exact_sin
 from neuromation.synthetic.scene.packaging_packshot import packshot_texture, packshot_tone
 
@@ -39,12 +40,19 @@ class PackshotFaces:
 
 
 def packshot_faces(image: Picture, size_m: tuple[float, float, float], *, is_round: bool) -> PackshotFaces:
-    """The faces of a package of this size (width, depth, height) in its photo, uint8 (h, w, 3 or 4). Raises BadScene."""
-    flat = packshot_texture(image)
+    """The faces of a package of this size (width, depth, height) in its photo, uint8 (h, w, 3 or 4).
+
+    A photo without any ground around the product is taken for its front, from border to border.
+    """
+    try:
+        flat, tone = packshot_texture(image), packshot_tone(image)
+    except BadScene:
+        flat = np.ascontiguousarray(image[:, :, :3])
+        middle = np.sort(flat.reshape(-1, 3), axis=0)[flat.shape[0] * flat.shape[1] // 2]
+        tone = (float(middle[0]), float(middle[1]), float(middle[2]))
     head = flat[: max(1, flat.shape[0] // 24), flat.shape[1] // 3 : max(flat.shape[1] * 2 // 3, flat.shape[1] // 3 + 1)]
     levels = np.sort(head.reshape(-1, 3), axis=0)[head.shape[0] * head.shape[1] // 2]
     cap = (float(levels[0]), float(levels[1]), float(levels[2]))
-    tone = packshot_tone(image)
     corner = None if is_round else _corner(flat, size_m)
     if corner is None:
         return PackshotFaces(flat, None, tone, cap)
