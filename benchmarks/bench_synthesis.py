@@ -47,6 +47,7 @@ STEPS = {
     "sampling the scene": ("synthesis_scene", ["shop_scene"]),
     "packing the scene": ("neuromation.synthetic.render.exact_renderer", ["pack_scene"]),
     "visibility": ("neuromation.synthetic.render.exact_renderer", ["draw", "_ids_and_depth"]),
+    "sky openness": ("neuromation.synthetic.render.exact_renderer", ["sky_openness"]),
     "shadow maps": ("neuromation.synthetic.render.exact_renderer", ["shadow_maps"]),
     "shading": ("neuromation.synthetic.render.exact_renderer", ["shade"]),
     "camera": ("neuromation.synthetic.render.exact_renderer", ["develop"]),

@@ -124,7 +124,7 @@ def shop_scene(params: ShopParams, seed: int, index: int) -> Scene:
     draws = rng.random(8)
     lights = tuple(
         AreaLight(
-            (x + 0.3 * (draws[0] - 0.5), -1.2 - 0.5 * draws[1], height + 0.9), (0.6, 0.0, 0.0), (0.0, 0.1, 0.06),
+            (x + 0.3 * (draws[0] - 0.5), -1.2 - 0.5 * draws[1], height + 0.9), (0.6, 0.0, 0.0), (0.0, -0.1, -0.06),
             strength=10.0 + 6.0 * float(draws[2]),
         )
         for x in (-0.25 * width, 0.25 * width)

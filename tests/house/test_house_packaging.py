@@ -23,6 +23,7 @@ ON_DEMAND = {
     "synthetic/render/embree.py": "photoreal",
     "synthetic/render/photoreal.py": "photoreal",
     "synthetic/render/gpu.py": "gpu",
+    "synthetic/loaders.py": "node",  # which brings torch beside what reads shards
 }
 
 
@@ -121,7 +122,7 @@ def test_client_and_command_line_load_with_the_base_package_alone() -> None:
         ("photoreal", ("synthetic/render/embree", "synthetic/render/photoreal")),
         ("gpu", ("synthetic/render/gpu",)),
         ("learning", ("learning/",)),
-        ("node", ("agent/", "client/")),
+        ("node", ("agent/", "client/", "synthetic/loaders")),
         ("server", ("api/", "worker/", "wiring", "workflows/")),
         ("demo", ("cli/",)),
     ],

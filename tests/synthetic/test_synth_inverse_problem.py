@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -194,3 +195,13 @@ def test_an_unknown_model_and_an_impossible_prior_are_refused() -> None:
 
 def test_its_floats_can_be_searched() -> None:
     assert {"prior_width", "noise_relative"} <= {tunable.name for tunable in search_space(INVERSE_PROBLEM)}
+
+
+def test_the_forward_model_of_the_documentation_works() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "generators" / "inverse-problem.md").read_text("utf-8")
+    namespace: dict[str, Any] = {}
+    exec(page.split("```python")[1].split("```")[0], namespace)  # our own page
+    tea = namespace["TEA"]
+    facts = tea.unit(parse_params(tea, {}), 1, 0).annotations
+    assert facts["noiseless"] == sorted(facts["noiseless"], reverse=True)
+    assert 15 < min(facts["noiseless"]) < max(facts["noiseless"]) < 95

@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -30,10 +31,12 @@ from neuromation.kernel.errors import Invalid, NeuromationError, NotFound
 if TYPE_CHECKING:
     from neuromation.client.schemas import VersionInfo
     from neuromation.synthetic import VerifyReport
+    from neuromation.synthetic.importing import RealFacts
+    from neuromation.synthetic.statistics import Histogram, Statistics
 
 app = group("Order, import, export and verify data sets.")
 
-MANIFEST = "manifest.json"
+MANIFEST, CERTIFICATE = "manifest.json", "certificate.json"
 
 RefArgument = Annotated[str, typer.Argument(metavar="DATASET", help="A name, name@number or id; or a folder here.")]
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")]
@@ -114,7 +117,7 @@ def share(
 def export(connection: Connection, ref: RefArgument, out: OutOption, format: FormatOption = "parquet") -> None:
     """Download a data set, or take a folder, and write it in a format of your choice. A repeated download resumes."""
     if _is_folder(ref):
-        _convert(Path(ref), format, out)
+        _convert(connection.out, Path(ref), format, out)
     elif format == "parquet":
         fetch(connection, connection.client.dataset(ref), out)
     else:
@@ -122,7 +125,7 @@ def export(connection: Connection, ref: RefArgument, out: OutOption, format: For
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".export-", dir=out.parent) as scratch:
             fetch(connection, version, Path(scratch))
-            _convert(Path(scratch), format, out)
+            _convert(connection.out, Path(scratch), format, out)
     value = {"folder": out.resolve(), "format": format}
     connection.out.result(value, lambda: connection.out.say(out))
 
@@ -136,12 +139,13 @@ def _is_folder(ref: str) -> bool:
     return False
 
 
-def _convert(folder: Path, format: str, out: Path) -> None:
+def _convert(output: Output, folder: Path, format: str, out: Path) -> None:
     with needing("synthetic"):
-        from neuromation.synthetic import export_dataset
+        from neuromation.synthetic import export_dataset, load_manifest
 
         out.parent.mkdir(parents=True, exist_ok=True)
-        export_dataset(folder, format, out)
+        with output.bar(f"{folder.name} as {format}", load_manifest(folder).units, "units") as update:
+            export_dataset(folder, format, out, on_progress=lambda done, _: update(done))
 
 
 @command(app, "verify", example="neuromation dataset verify digits-2k --units 32")
@@ -164,7 +168,9 @@ def verify(
     local = _is_folder(ref)
     with needing("synthetic"):
         report = (
-            _verified_here(Path(ref), units, chosen, root) if local else _verified_there(connection, ref, units, chosen)
+            _verified_here(connection.out, Path(ref), units, chosen, root)
+            if local
+            else _verified_there(connection, ref, units, chosen)
         )
     value = {"dataset": ref, "sample_seed": chosen, **report.to_dict()}
     connection.out.result(value, lambda: _show_report(connection.out, report, chosen))
@@ -174,12 +180,20 @@ def verify(
         )
 
 
-def _verified_here(folder: Path, units: int, seed: int, root: str | None) -> VerifyReport:
+def _verified_here(out: Output, folder: Path, units: int, seed: int, root: str | None) -> VerifyReport:
     from numpy.random import default_rng
 
-    from neuromation.synthetic import verify_dataset
+    from neuromation.synthetic import load_manifest, verify_dataset
 
-    return verify_dataset(folder, sample=units, rng=default_rng(seed), published_root=root)
+    total = load_manifest(folder).units
+    with out.bar(f"{total:,} units", total + min(units, total), "checks") as update:
+        return verify_dataset(
+            folder,
+            sample=units,
+            rng=default_rng(seed),
+            published_root=root,
+            on_progress=lambda done, _: update(done),
+        )
 
 
 def _verified_there(connection: Connection, ref: str, units: int, seed: int) -> VerifyReport:
@@ -194,22 +208,25 @@ def _verified_there(connection: Connection, ref: str, units: int, seed: int) -> 
             f"{version.name} was not made by a generator here, so there is nothing to make again; its files are hashed"
         )
     manifest = parse_manifest(connection.client.file_bytes(version, MANIFEST))
-    done = 0
-
-    with connection.out.bar(f"{len(manifest.shards)} files", len(manifest.shards), "files") as update:
+    total = manifest.units + min(units, manifest.units)
+    with connection.out.bar(f"{manifest.units:,} units", total, "checks") as update:
 
         def read(file: str) -> bytes:
-            nonlocal done
             try:
-                data = connection.client.file_bytes(version, file)
+                return connection.client.file_bytes(version, file)
             except (Corrupted, NotFound) as error:
                 raise BadDataset(error.message) from error
-            done += 1
-            update(done)
-            return data
 
-        published = version.manifest.get("merkle_root")
-        return verify_shards(manifest, read, sample=units, rng=default_rng(seed), published_root=published)
+        certified = CERTIFICATE in {file.name for file in version.files}
+        return verify_shards(
+            manifest,
+            read,
+            sample=units,
+            rng=default_rng(seed),
+            published_root=version.manifest.get("merkle_root"),
+            certificate=connection.client.file_bytes(version, CERTIFICATE) if certified else None,
+            on_progress=lambda done, _: update(done),
+        )
 
 
 def _show_report(out: Output, report: VerifyReport, seed: int) -> None:
@@ -219,28 +236,219 @@ def _show_report(out: Output, report: VerifyReport, seed: int) -> None:
             ("units", f"{report.units:,}"),
             ("made again", f"{len(report.sampled)} units, drawn with seed {seed}"),
             ("merkle root", report.merkle_root),
+            ("certificate", "agrees" if report.certified else ""),
         ]
     )
     for failure in report.failures[:20]:
         out.say(f"  {failure}")
 
 
+@command(app, "stats", example="neuromation dataset stats shelves --out shelves.html")
+def stats(
+    out: Output,
+    *,
+    folder: Annotated[Path, typer.Argument(help="A data set here, generated or imported.")],
+    picture: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Draw it too: a file that ends in .png or .html.")
+    ] = None,
+) -> None:
+    """Count a data set: classes, objects and their sizes, visibility, brightness, duplicates. Works offline."""
+    if picture is not None and picture.suffix not in (".png", ".html"):
+        raise Invalid(f"--out {picture} must end in .png or .html")
+    if not folder.is_dir():
+        raise NotFound(f"there is no folder {folder}")
+    with needing("synthetic"):
+        from neuromation.synthetic.statistics import statistics_of
+        from neuromation.synthetic.statistics_page import statistics_html, statistics_png
+    with ExitStack() as stack:
+        update: Callable[[int], None] | None = None
+
+        def tell(done: int, total: int) -> None:
+            nonlocal update
+            if update is None:
+                update = stack.enter_context(out.bar(str(folder), total, "samples"))
+            update(done)
+
+        found = statistics_of(folder, on_progress=tell)
+    if picture is not None:
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.write_bytes(statistics_html(found) if picture.suffix == ".html" else statistics_png(found))
+    value = found.to_dict() | ({"picture": picture.resolve()} if picture else {})
+    out.result(value, lambda: _show_statistics(out, found))
+
+
+def _show_statistics(out: Output, found: Statistics) -> None:
+    alike = f"{found.exact_samples:,} exact, {found.near_samples:,} near"
+    sizes = ", ".join(f"{found.object_sizes[name]:,} {name}" for name in ("small", "medium", "large"))
+    out.facts(
+        [
+            ("data set", found.title),
+            ("samples", f"{found.samples:,}"),
+            ("splits", ", ".join(f"{name} {count:,}" for name, count in sorted(found.splits.items()))),
+            ("pictures", ", ".join(f"{size} ({count:,})" for size, count in found.picture_sizes.most_common(4))),
+            ("brightness", _spread(found.brightness)),
+            ("length", _spread(found.seconds, "s")),
+            ("objects a sample", _spread(found.objects_a_sample)),
+            ("object sizes", sizes if found.object_sizes else ""),
+            ("visibility", _spread(found.visibility)),
+            ("null objects", f"{found.nulls:,}" if found.nulls else ""),
+            ("duplicates", alike + (f"; {found.across_splits:,} in different splits" if found.across_splits else "")),
+        ]
+    )
+    names = [name for name in found.classes if found.labels[name] or found.objects[name] or found.events[name]]
+    if not names:
+        return
+    total = sum(found.labels.values()) + sum(found.objects.values()) + sum(found.events.values())
+    counts = {name: found.labels[name] + found.objects[name] + found.events[name] for name in names}
+    rows = [
+        (
+            name,
+            found.labels[name] or "",
+            found.objects[name] or "",
+            found.events[name] or "",
+            f"{counts[name] / total:.1%}",
+        )
+        for name in sorted(names, key=lambda name: -counts[name])[:50]
+    ]
+    out.table(("class", "samples>", "objects>", "events>", "share>"), rows)
+
+
+def _spread(counts: Histogram, unit: str = "") -> str:
+    if counts.mean is None:
+        return ""
+    return f"{counts.least:.3g} to {counts.most:.3g} {unit}, mean {counts.mean:.3g}".replace(" ,", ",")
+
+
+ImportForm = Literal["tables", "coco", "yolo", "voc", "imagefolder", "audiofolder"]
+
+
 @command(
-    app, "import", example="neuromation dataset import shelf-photos photos.parquet --title 'Photos of our shelves'"
+    app,
+    "import",
+    example="neuromation dataset import dice ../shared/real/dice --format coco --out dice-real\n\n"
+    "  neuromation dataset import shelf-photos photos.parquet --title 'Photos of our shelves'",
 )
 def import_dataset(
     connection: Connection,
     *,
     name: Annotated[str, typer.Argument(help="What the data set is called.")],
-    files: Annotated[list[Path], typer.Argument(help="Parquet files with the columns image, label and split.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="A folder of the form that --format names; or Parquet files of samples.")
+    ],
+    format: Annotated[
+        ImportForm,
+        typer.Option("--format", "-f", help="tables: Parquet files with image, label and split, uploaded as they are."),
+    ] = "tables",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the data set into this folder, and upload nothing.")
+    ] = None,
+    splits: Annotated[
+        str, typer.Option(help="Shares of splits that the folder does not name, drawn by a hash of the file's name.")
+    ] = "validation=0.3,test=0.7",
+    class_column: Annotated[str, typer.Option(help="Of a CSV that names the files; default: guessed.")] = "",
+    skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out files that cannot be read.")] = False,
     title: Annotated[str, typer.Option(help="One line; default: the name.")] = "",
     licence: Annotated[str, typer.Option(help="Under which it may be used.")] = "proprietary",
     source: Annotated[str, typer.Option(help="Where it comes from.")] = "",
 ) -> None:
-    """Publish your own labelled pictures as a private data set, such as a small real set to measure on.
+    """Take over real data: publish them as a private data set to measure on, or with --out keep them in a folder here.
 
-    `neuromation.synthetic.formats.labelled.encode_labelled` makes such files from arrays.
+    Pictures may differ in size and have boxes; they are turned upright, and have at most 16 megapixels.
     """
+    if format == "tables":
+        if out is not None:
+            raise Invalid("--out keeps what was read from a folder; name its form with --format")
+        _publish(connection, name, files, title=title, licence=licence, source=source)
+        return
+    if len(files) != 1:
+        raise Invalid(f"one folder is imported at a time, not {len(files)}")
+
+    def read(where: Path) -> RealFacts:
+        return _read_folder(
+            connection.out,
+            files[0],
+            format,
+            where,
+            splits=splits,
+            class_column=class_column,
+            skip_broken=skip_broken,
+            source=source,
+            licence=licence,
+        )
+
+    if out is not None:
+        facts = read(out)
+        value = {"folder": out.resolve(), "name": name, **facts.__dict__}
+        connection.out.result(value, lambda: _show_real(connection.out, out, facts))
+        return
+    with tempfile.TemporaryDirectory(prefix="neuromation-") as scratch:
+        facts = read(Path(scratch) / "set")
+        tables = [Path(scratch) / "set" / str(entry["file"]) for entry in facts.files]
+        _publish(connection, name, tables, title=title, licence=licence, source=source)
+
+
+def _read_folder(
+    out: Output,
+    folder: Path,
+    format: str,
+    where: Path,
+    *,
+    splits: str,
+    class_column: str,
+    skip_broken: bool,
+    source: str,
+    licence: str,
+) -> RealFacts:
+    """Take a folder over into `where`, with a bar."""
+    with needing("synthetic"):
+        from neuromation.synthetic.importing import import_folder
+    shares = values_of(splits.split(","), option="--splits")
+    if not all(isinstance(share, int | float) for share in shares.values()):
+        raise Invalid(
+            f"--splits {splits[:60]!r} has a share that is no number; write for example validation=0.3,test=0.7"
+        )
+    update: Callable[[int], None] | None = None
+    with ExitStack() as stack:
+
+        def tell(done: int, total: int) -> None:
+            nonlocal update
+            if update is None:
+                update = stack.enter_context(out.bar(str(folder), total, "files"))
+            update(done)
+
+        facts = import_folder(
+            folder,
+            format,
+            where,
+            splits=shares,
+            class_column=class_column,
+            skip_broken=skip_broken,
+            source=source,
+            licence=licence,
+            on_progress=tell,
+        )
+    for broken in facts.left_out:
+        out.note(f"left out: {broken}")
+    return facts
+
+
+def _show_real(out: Output, folder: Path, facts: RealFacts) -> None:
+    splits = ", ".join(f"{name} {count:,}" for name, count in facts.splits.items())
+    out.facts(
+        [
+            ("folder", folder),
+            ("samples", f"{facts.samples:,} {'recordings' if facts.kind == 'audio' else 'pictures'}"),
+            ("splits", splits),
+            ("classes", ", ".join(facts.classes[:20]) + (", ..." if len(facts.classes) > 20 else "")),
+            ("left out", f"{len(facts.left_out):,} broken files" if facts.left_out else ""),
+        ]
+    )
+
+
+def _publish(
+    connection: Connection, name: str, files: Sequence[Path], *, title: str, licence: str, source: str
+) -> None:
+    """Upload tables and make them a private data set."""
     from neuromation.client.errors import checking
     from neuromation.client.schemas import UploadedFile
 

@@ -34,6 +34,7 @@ _NOUNS = {
     "node": ("nodes", "Let this machine earn; list your nodes."),
     "market": ("market", "Clearing prices."),
     "synth": ("synth", "Generate and export data offline, without any platform."),
+    "products": ("products", "Catalogues of products for shelves and photos: import, list."),
     "admin": ("admin", "The operator's commands: accounts, funds, audit."),
     "serve": ("serve", "Run a platform on this machine."),
     "demo": ("demo", "Run the whole chain here: generate, train, evaluate, adapt, pay."),

@@ -76,7 +76,10 @@ def generate(
             with tempfile.TemporaryDirectory(prefix=".synth-", dir=folder.parent) as scratch:
                 manifest = make(Path(scratch))
                 export_dataset(Path(scratch), format, folder)
-    took_s = time.monotonic() - start
+    _show(out, manifest, effort, folder=folder, format=format, took_s=time.monotonic() - start)
+
+
+def _show(out: Output, manifest: Manifest, effort: Effort, *, folder: Path, format: str, took_s: float) -> None:
     each_s = effort.cpu_s / effort.units if effort.units else None
     value = {
         "folder": folder.resolve(),

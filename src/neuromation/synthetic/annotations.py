@@ -104,14 +104,15 @@ def events_of(annotations: Mapping[str, Any], classes: Sequence[str]) -> list[Ev
     if not isinstance(listed, list):
         return []
     try:
-        return [
-            Event(
-                item.get("label"),
-                str(item.get("class") or classes[item["label"]]),
-                float(item["onset_s"]),
-                float(item.get("offset_s", item["onset_s"])),
-            )
-            for item in listed
-        ]
+        return [_event(item, classes) for item in listed]
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise BadUnit(f"an event of a unit is not described as events are: {type(error).__name__} {error}") from error
+
+
+def _event(item: Mapping[str, Any], classes: Sequence[str]) -> Event:
+    """One event: of a class of the data set, or of a kind of its own (`event`), as clips have it."""
+    label = item.get("label")
+    name = item.get("class") or item.get("event") or classes[item["label"]]
+    onset = float(item["onset_s"] if "onset_s" in item else item["start_s"])
+    offset = item.get("offset_s", item.get("end_s"))
+    return Event(label, str(name), onset, onset if offset is None else float(offset))

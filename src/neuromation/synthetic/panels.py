@@ -6,7 +6,6 @@ Needs Pillow. For people's eyes: nothing here is exact to the bit or hashed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from neuromation.synthetic import colours
+from neuromation.synthetic.annotations import Event, events_of
 from neuromation.synthetic.formats.png import brightness
 from neuromation.synthetic.generator import Layer, Unit
+from neuromation.synthetic.panels_words import row_card, text_card
 
 Picture = Image.Image
 Draw = ImageDraw.ImageDraw
@@ -84,9 +85,9 @@ def panels(
     for layer in layers:
         array = unit.layers[layer.name]
         if layer.kind == "audio":
-            found += _sound(array, layer, unit, width, look)
+            found += _sound(array, layer, unit, classes, width, look)
         elif layer.kind == "video":
-            found.append(_strip(array, layer, unit, width, look))
+            found.append(_strip(array, layer, unit, classes, width, look))
         else:
             found.append(_map(array, layer, unit, width))
     if unit.image is None and not unit.layers:
@@ -131,12 +132,11 @@ def _boxes(image: Picture, objects: list[Json], unit: Unit, classes: Sequence[st
         if whole and whole != item["bbox"]:
             _dashed(draw, _corners(whole, times), colour)
         draw.rectangle(_corners(item["bbox"], times), outline=colour, width=2 if len(objects) < 80 else 1)
+        few = len(item.get("keypoints", {})) * 40 < item["bbox"][2] * item["bbox"][3] * times * times
         for x, y, seen in item.get("keypoints", {}).values():
-            if seen:
-                at = (x * times, y * times)
-                draw.ellipse(
-                    (at[0] - 2, at[1] - 2, at[0] + 2, at[1] + 2), fill=colour if seen == 2 else None, outline="#ffffff"
-                )
+            if seen and few:  # on a small object they would hide it
+                fill = colour if seen == 2 else None
+                draw.ellipse((x * times - 2, y * times - 2, x * times + 2, y * times + 2), fill=fill, outline="#ffffff")
     for item in sorted(objects, key=lambda item: -item["bbox"][2] * item["bbox"][3])[:TAGS_MAX]:
         _tag(draw, item, times, classes)
     nulls = sum(bool(item.get("null")) for item in objects)
@@ -291,7 +291,9 @@ def _masks(ids: NDArray[Any], unit: Unit, width: int) -> Picture:
 # -- sound ------------------------------------------------------------------------------------------------------------
 
 
-def _sound(array: NDArray[Any], layer: Layer, unit: Unit, width: int, look: Look) -> list[Panel]:
+def _sound(
+    array: NDArray[Any], layer: Layer, unit: Unit, classes: Sequence[str], width: int, look: Look
+) -> list[Panel]:
     mono = array.astype(np.float64) if array.ndim == 1 else array.mean(axis=1)
     mono /= 32768.0
     seconds = len(mono) / layer.rate_hz
@@ -300,7 +302,7 @@ def _sound(array: NDArray[Any], layer: Layer, unit: Unit, width: int, look: Look
     size = (span * width, height)
     wave = _wave(mono, size, look)
     spectrum, top_db = _spectrogram(mono, size)
-    events = unit.annotations.get("events", [])
+    events = events_of(unit.annotations, classes)
     for picture in (wave, spectrum):
         _mark_events(picture, events, seconds)
     peak = float(np.abs(mono).max())
@@ -345,31 +347,28 @@ def _spectrogram(mono: NDArray[np.float64], size: tuple[int, int]) -> tuple[Pict
     return Image.fromarray(shown).resize(size, Image.Resampling.BILINEAR), top
 
 
-def _mark_events(picture: Picture, events: Any, seconds: float) -> None:
+def _mark_events(picture: Picture, events: Sequence[Event], seconds: float) -> None:
     """Bars at the top of a picture of time, each as long as its event, with its class."""
-    if not isinstance(events, list):
-        return
     draw = ImageDraw.Draw(picture)
     free: list[float] = []  # where each line of bars ends
-    for event in sorted(
-        (e for e in events if isinstance(e, dict) and "onset_s" in e), key=lambda e: float(e["onset_s"])
-    ):
-        start = float(event["onset_s"]) / seconds * picture.width
-        stop = max(start + 3, float(event.get("offset_s") or event["onset_s"]) / seconds * picture.width)
+    names = sorted({event.name for event in events})
+    for event in sorted(events, key=lambda event: event.onset_s):
+        start = event.onset_s / seconds * picture.width
+        stop = max(start + 3, event.offset_s / seconds * picture.width)
         line = next((n for n, end in enumerate(free) if end <= start), len(free))
         free[line : line + 1] = [stop]
-        colour = colours.class_colour(event.get("label"))
+        colour = colours.class_colour(names.index(event.name) if event.label is None else event.label)
         top = 2 + 15 * line
         draw.rectangle((start, top, stop, top + 13), fill=colour)
         draw.line([(start, top), (start, picture.height)], fill=colour)
         draw.line([(stop, top), (stop, picture.height)], fill=colour)
-        draw.text((start + 3, top + 1), str(event.get("class", ""))[:24], fill="#10131a", font=font(10))
+        draw.text((start + 3, top + 1), event.name[:24], fill="#10131a", font=font(10))
 
 
 # -- clips, texts, rows -----------------------------------------------------------------------------------------------
 
 
-def _strip(array: NDArray[Any], layer: Layer, unit: Unit, width: int, look: Look) -> Panel:
+def _strip(array: NDArray[Any], layer: Layer, unit: Unit, classes: Sequence[str], width: int, look: Look) -> Panel:
     """Frames at even times beside each other, with their objects, over a line of time with the events."""
     count = min(FRAMES, len(array))
     chosen = np.linspace(0, len(array) - 1, count).round().astype(int).tolist()
@@ -387,7 +386,7 @@ def _strip(array: NDArray[Any], layer: Layer, unit: Unit, width: int, look: Look
         draw.rectangle((left, 0, left + draw.textlength(words, font=font(11)) + 7, 15), fill="#10161d")
         draw.text((left + 4, 2), words, fill="#eef2f6", font=font(11))
     bars = Image.new("RGB", (span * width, line - 6), look.card)
-    _mark_events(bars, unit.annotations.get("events", []), seconds)
+    _mark_events(bars, events_of(unit.annotations, classes), seconds)
     shown.paste(bars, (0, height + 6))
     words = f"{len(array)} frames at {layer.rate_hz:g} Hz, {seconds:.1f} s"
     return Panel(layer.name, shown, Legend(words), span)
@@ -417,35 +416,6 @@ def _frame(frame: NDArray[Any], layer: Layer, unit: Unit, number: int, width: in
 def _words(unit: Unit, classes: Sequence[str], width: int, look: Look) -> Panel:
     """A text, or the values of a row, on a card."""
     span = 4
-    lines = _lines_of(unit, classes)
-    type, room = font(15), span * width - 32
-    wrapped = [part for line in lines for part in _wrapped(line, type, room)][:24]
-    shown = Image.new("RGB", (span * width, 24 + 22 * len(wrapped)), look.card)
-    draw = ImageDraw.Draw(shown)
-    for number, (line, strong) in enumerate(wrapped):
-        draw.text((16, 12 + 22 * number), line, fill=look.ink if strong else look.faint, font=type)
-    return Panel(f"unit {unit.index}", shown, Legend(), span)
-
-
-def _lines_of(unit: Unit, classes: Sequence[str]) -> list[tuple[str, bool]]:
-    told = dict(unit.annotations)
-    text = told.pop("text", None)
-    lines = [(str(text), True)] if text is not None else []
-    if unit.label is not None:
-        lines.append((f"class: {classes[unit.label]}", False))
-    for name, value in told.items():
-        spelled = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        lines.append((f"{name}: {spelled if len(spelled) < 300 else spelled[:297] + '...'}", text is None))
-    return lines
-
-
-def _wrapped(line: tuple[str, bool], type: Any, room: float) -> list[tuple[str, bool]]:
-    found, here = [], ""
-    for word in line[0].split(" "):
-        longer = f"{here} {word}".strip()
-        if here and type.getlength(longer) > room:
-            found.append((here, line[1]))
-            here = word
-        else:
-            here = longer
-    return [*found, (here, line[1])]
+    draw = text_card if isinstance(unit.annotations.get("text"), str) else row_card
+    card = draw(unit, classes, span * width, ink=look.ink, faint=look.faint, card=look.card)
+    return Panel(f"unit {unit.index}", card, Legend(), span)

@@ -16,6 +16,7 @@ from neuromation.kernel.errors import NotFound
 from neuromation.kernel.hashing import hash_json
 from neuromation.learning.zoo import list_models
 from neuromation.storage import service as storage
+from neuromation.synthetic.formats import real
 from neuromation.synthetic.formats.labelled import Labelled, read_labelled
 from neuromation.synthetic.generator import Generator, get_generator, list_generators
 from neuromation.synthetic.preview import preview as sheet
@@ -86,7 +87,7 @@ def import_dataset(world: World, conn: sa.Connection, principal: Principal, body
     unknown = storage.unreadable(conn, [f.sha256 for f in body.files], owner=owner)
     if unknown:
         raise NotFound(f"upload these first, by PUT /v1/uploads/SHA256: {', '.join(sorted(unknown))[:300]}")
-    tables = {f.name: read_labelled(world.blobs.get(f.sha256)) for f in body.files}
+    tables = {f.name: _table(world.blobs.get(f.sha256)) for f in body.files}
     files = {f.name: file_ref({"sha256": f.sha256, "size": world.blobs.size(f.sha256)}, f.name) for f in body.files}
     item = catalog.publish(
         conn, kind="dataset", owner=owner, name=body.name, title=body.title, licence=body.licence, now=now
@@ -103,7 +104,16 @@ def import_dataset(world: World, conn: sa.Connection, principal: Principal, body
     return version_view(version)
 
 
-def _facts(tables: list[Labelled], source: str) -> dict[str, object]:
+def _table(data: bytes) -> Labelled | real.RealTable:
+    """What was uploaded, every file in it opened. Raises BadTable, BadImport, TooLarge."""
+    if not real.is_real(data):
+        return read_labelled(data)
+    table = real.read_real(data)
+    real.check_files(table)
+    return table
+
+
+def _facts(tables: list[Labelled | real.RealTable], source: str) -> dict[str, object]:
     classes = tables[0].classes
     if any(t.classes != classes for t in tables):
         from neuromation.synthetic.formats.labelled import BadTable

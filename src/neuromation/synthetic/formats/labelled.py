@@ -1,4 +1,6 @@
-"""Labelled pictures of any origin as one Parquet table: how a small real set travels, with its splits.
+"""Labelled pictures of one size and any origin as one Parquet table: how a small real set travels, with its splits.
+
+Pictures of different sizes, with boxes, and recordings are `neuromation.synthetic.formats.real`'s.
 
 The columns are `image` (a struct of PNG bytes, as Hugging Face `datasets` reads it), `label` and `split`.
 """
@@ -14,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromation.kernel.errors import Invalid, TooLarge
-from neuromation.synthetic.formats.png import SIDE_MAX, encode_png
+from neuromation.synthetic.formats.png import encode_png
+from neuromation.synthetic.formats.real import META, open_picture
 from neuromation.synthetic.generator import Unit
 
 ROWS_MAX = 1_000_000
 CLASSES_MAX = 1_000
 BYTES_MAX = 256 * 2**20
-_META = b"neuromation.labelled"
 
 
 class BadTable(Invalid):
@@ -49,8 +51,11 @@ class Labelled:
 
 
 def from_shard(units: Sequence[Unit]) -> Labelled:
-    """The labelled units of a generated shard, all in the split `train`."""
+    """The labelled units of a generated shard, all in the split `train`. Raises BadUnit, BadTable when they are no
+    pictures of one size."""
     kept = [unit for unit in units if unit.label is not None]
+    if len({unit.picture.shape for unit in kept}) > 1:
+        raise BadTable("the pictures of this shard differ in size; a table of arrays needs one size")
     images = np.stack([unit.picture for unit in kept]) if kept else np.zeros((0, 1, 1), np.uint8)
     return Labelled(images, np.array([unit.label for unit in kept], np.int64), np.full(len(kept), "train"))
 
@@ -71,7 +76,7 @@ def encode_labelled(data: Labelled) -> bytes:
         "split": {"dtype": "string", "_type": "Value"},
     }
     meta = {
-        _META: json.dumps({"classes": list(data.classes), "value_max": data.value_max}).encode(),
+        META: json.dumps({"classes": list(data.classes), "value_max": data.value_max}).encode(),
         b"huggingface": json.dumps({"info": {"features": features}}).encode(),
     }
     columns = {
@@ -96,7 +101,7 @@ def read_labelled(data: bytes) -> Labelled:
         if file.metadata.num_rows > ROWS_MAX:
             raise TooLarge(f"a table has at most {ROWS_MAX:,} pictures, not {file.metadata.num_rows:,}")
         table = file.read(columns=["image", "label", "split"])
-        meta = json.loads((file.schema_arrow.metadata or {})[_META])
+        meta = json.loads((file.schema_arrow.metadata or {})[META])
         pngs = [row["bytes"] for row in table["image"].to_pylist()]
         images = np.stack([_decode(png, int(meta["value_max"])) for png in pngs])
         labels = np.array(table["label"].to_pylist(), np.int64)
@@ -112,14 +117,8 @@ def read_labelled(data: bytes) -> Labelled:
 
 def _decode(file: bytes, value_max: int) -> NDArray[np.uint8]:
     """One grey picture of any origin, its brightness 0..255 spread back to values 0..`value_max`."""
-    import io
-
-    from PIL import Image
-
-    picture = Image.open(io.BytesIO(file))
-    if max(picture.size) > SIDE_MAX:
-        raise TooLarge(f"a picture is at most {SIDE_MAX} pixels wide and high, not {picture.size}")
-    grey = np.asarray(picture.convert("L"), np.uint16)
+    with open_picture(file, "a picture of the table") as picture:
+        grey = np.asarray(picture.convert("L"), np.uint16)
     return ((grey * value_max + 127) // 255).astype(np.uint8)
 
 

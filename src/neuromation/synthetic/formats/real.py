@@ -61,6 +61,18 @@ class RealSample:
         with open_picture(self.data, self.file) as picture:
             return np.asarray(picture.convert("RGB"))
 
+    def sound(self) -> NDArray[np.int16]:
+        """The recording, int16 (samples,) or (samples, channels). Raises BadImport when it is none."""
+        check_recording(self.data, self.file)
+        with wave.open(io.BytesIO(self.data)) as file:
+            width, channels, data = file.getsampwidth(), file.getnchannels(), file.readframes(file.getnframes())
+        raw = np.frombuffer(data, np.uint8).reshape(-1, width)
+        if width == 1:  # 8 bits alone have no sign
+            samples = (raw[:, 0].astype(np.int16) - 128) * 256
+        else:  # of more bits the highest 16
+            samples = np.ascontiguousarray(raw[:, -2:]).view("<i2")[:, 0].astype(np.int16)
+        return samples if channels == 1 else samples.reshape(-1, channels)
+
 
 @dataclass(frozen=True)
 class RealTable:
@@ -191,6 +203,15 @@ def read_real(data: bytes) -> RealTable:
         raise BadImport(f"this is no Parquet table of real samples ({str(error)[:120]})") from error
     _check(samples, classes)
     return RealTable(kind, classes, samples)
+
+
+def check_files(table: RealTable) -> None:
+    """Open every file of a table and read its head. Raises BadImport, TooLarge."""
+    for sample in table.samples:
+        if table.kind == "audio":
+            check_recording(sample.data, sample.file)
+        else:
+            open_picture(sample.data, sample.file).close()
 
 
 def _check_unpacked(file: Any) -> None:

@@ -36,7 +36,7 @@ _STEPS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)  # round numbers of 
 _ROW_GROUPS_MAX = 64
 _BATCH = 1_000
 _TOGETHER_BYTES = 8 * 2**20  # unpacked content of the units that are checked in one step
-_META, _HF = b"neuromation", b"huggingface"
+META, _HF = b"neuromation", b"huggingface"
 _PLAIN = ("index", "label", "annotations", "unit_hash")
 
 
@@ -235,7 +235,7 @@ def facts_of_checked(data: bytes, *, file: str, first_unit: int, hashes: Sequenc
 
     try:
         labels = pq.read_table(pa.BufferReader(data), columns=["label"])["label"].to_pylist()
-        classes = read_recipe((pq.read_schema(pa.BufferReader(data)).metadata or {})[_META]).classes
+        classes = read_recipe((pq.read_schema(pa.BufferReader(data)).metadata or {})[META]).classes
     except (pa.ArrowException, KeyError, OSError) as error:
         raise BadShard("this shard cannot be read any more") from error
     counts = _class_counts(labels, len(classes))
@@ -374,7 +374,7 @@ def _meta(recipe: Recipe) -> dict[bytes, bytes]:
         "annotations": text,
         "unit_hash": text,
     }
-    return {_META: write_recipe(recipe), _HF: json.dumps({"info": {"features": features}}).encode()}
+    return {META: write_recipe(recipe), _HF: json.dumps({"info": {"features": features}}).encode()}
 
 
 def _open(data: bytes) -> tuple[pa.Table, Recipe]:
@@ -402,7 +402,7 @@ def _check_form(file: Any) -> Recipe:
     form, schema = file.metadata, file.schema_arrow
     if not set(_PLAIN) <= set(schema.names):
         raise BadShard("this Parquet file has other columns than a shard")
-    recipe = read_recipe((schema.metadata or {}).get(_META, b""))
+    recipe = read_recipe((schema.metadata or {}).get(META, b""))
     if not schema.equals(schema_of(recipe)):
         raise BadShard("this Parquet file has other columns than a shard of its recipe")
     if not 1 <= form.num_rows <= UNITS_MAX or not 1 <= form.num_row_groups <= _ROW_GROUPS_MAX:

@@ -6,13 +6,16 @@ goes to its left, y to its head and z to its front. Knows no crib, no clip and n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import sqrt
 
 import numpy as np
 
 from neuromation.synthetic.exact import composed, exact_cos, exact_sin, rotated, rotation_about, rotation_z
+from neuromation.synthetic.scene.flesh import Cone, flesh
 from neuromation.synthetic.scene.meshes import aimed, capsule, ellipsoid
+from neuromation.synthetic.scene.meshes_build import frozen
 from neuromation.synthetic.scene.model import Instance, Material, Mesh, Pose, Rotation, Vector
 
 SIDES = (("left", 1.0), ("right", -1.0))
@@ -26,8 +29,6 @@ KEYPOINTS = (
     "chest",
 )
 _CHEST = (0.072, 0.095, 0.056)  # half axes, metres, of a body of size 1
-_BELLY = (0.068, 0.085, 0.058)
-_PELVIS = (0.066, 0.062, 0.052)
 _HEAD = (0.058, 0.068, 0.066)
 _UPPER_ARM, _FOREARM, _THIGH, _SHIN = 0.085, 0.078, 0.1, 0.095
 _RADII = {"upper_arm": 0.023, "forearm": 0.02, "thigh": 0.034, "shin": 0.026, "hand": 0.021, "foot": 0.02}
@@ -175,11 +176,9 @@ def infant(posture: Posture, skeleton: Bones, dress: Dress) -> list[Instance]:
     size, joints, trunk = skeleton.size, skeleton.joints, skeleton.trunk
     suit, skin = dress.suit, dress.skin
     deep = 1 + posture.chest
-    made = [
-        _ball(_CHEST, size, joints["chest"], trunk, suit, scale=(1.0, 1.0, deep)),
-        _ball(_BELLY, size, joints["belly"], trunk, suit, scale=(1.0, 1.0, 1 + 0.7 * posture.chest)),
-        _ball(_PELVIS, size, joints["pelvis"], trunk, suit),
-    ]
+    trunk_middle = _plus(joints["chest"], rotated(trunk, (0.0, -0.05 * size, 0.0)))
+    scale = (size, size, size * deep)
+    made = [Instance(_trunk_mesh(), (suit,), Pose(trunk_middle, trunk, scale), group="infant")]
     for side, _ in SIDES:
         bones_of_side = (
             ("shoulder", "elbow", "upper_arm", suit),
@@ -192,6 +191,26 @@ def infant(posture: Posture, skeleton: Bones, dress: Dress) -> list[Instance]:
         for lower, upper, name, material in (("wrist", "elbow", "hand", skin), ("ankle", "knee", "foot", suit)):
             made.append(_end(joints[f"{side}_{upper}"], joints[f"{side}_{lower}"], _RADII[name] * size, material))
     return made + _head(posture, skeleton, dress)
+
+
+@lru_cache(maxsize=1)
+def _trunk_mesh() -> Mesh:
+    """Chest, belly, pelvis and neck of a body of size 1 as one soft shape about the trunk's middle, cloth from the front."""
+    wide = 0.03
+    cones = []
+    for sign in (-1.0, 1.0):
+        cones += [
+            Cone((sign * 0.026, 0.085, 0.0), (sign * 0.03, 0.0, 0.0), 0.042, 0.045),
+            Cone((sign * 0.03, 0.0, 0.0), (sign * wide, -0.12, 0.0), 0.045, 0.044),
+            Cone((0.0, 0.1, 0.0), (sign * 0.072, 0.1, 0.0), 0.036, 0.028),
+        ]
+    cones += [
+        Cone((0.0, 0.06, 0.004), (0.0, -0.05, 0.008), 0.048, 0.052),
+        Cone((0.0, 0.1, 0.0), (0.0, 0.15, 0.0), 0.036, 0.03),
+    ]
+    soft = flesh(cones, cell_m=0.007, join_m=0.03)
+    at = soft.positions[soft.triangles]
+    return frozen(replace(soft, uvs=np.stack([at[..., 0], -at[..., 1]], axis=-1) / 0.12))
 
 
 def _head(posture: Posture, skeleton: Bones, dress: Dress) -> list[Instance]:

@@ -188,7 +188,7 @@ def story(params: CribVideoParams, seed: int, index: int) -> Story:
         duration_s=duration_s,
         x=0.05 * (2 * u[13] - 1),
         y=0.06 * (2 * u[14] - 1),
-        heading=(0.0 if u[15] < 0.5 else TURN / 2) + 0.35 * (2 * u[16] - 1),
+        heading=(0.0 if u[15] < 0.5 else TURN / 2) + 0.25 * (2 * u[16] - 1),
         roll_deg=roll,
         roll_to_deg=roll_to,
         head_turn=0.9 * (2 * u[17] - 1),

@@ -16,7 +16,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from neuromation.kernel.rng import unit_rng
-from neuromation.synthetic.exact import exact_cos, exact_sin, look_at, rotation_z
+from neuromation.synthetic.exact import exact_cos, exact_sin, look_at, rotated, rotation_z
 from neuromation.synthetic.generators.crib_body import Bones, Dress, Posture, infant
 from neuromation.synthetic.generators.dice_looks import pick
 from neuromation.synthetic.render.labels import seen_through
@@ -36,6 +36,9 @@ _RAIL_M = 0.3  # above the mattress
 _SHEET_CELLS = (56, 30)
 _BLANKET_CELLS = (34, 30)
 _CLOTH_M = 0.007
+# Balls that fill the trunk: across and along it from the chest, and radius; a little wider than the trunk itself, for the
+# cloth is a net whose cells are as wide as a finger.
+_TRUNK_BALLS = (*((0.03, 0.04 - 0.03 * k, 0.067) for k in range(8)), (0.06, 0.04, 0.046))
 _TENT_ROUNDS = 10  # of smoothing, which let the cloth hang between what carries it
 
 
@@ -79,7 +82,7 @@ def room(params: CribVideoParams, seed: int, index: int, *, head_sign: float) ->
     )
     paint = ((0.72, 0.71, 0.68), (0.5, 0.34, 0.2), (0.25, 0.14, 0.08), (0.6, 0.6, 0.62))[int(4 * u[12])]
     frame = Material(paint, kind="coat", roughness=0.35)
-    floor = Material((0.5, 0.4, 0.3), planks(int(8 * u[13])))
+    floor = Material((0.62, 0.55, 0.48), planks(int(8 * u[13]), (190.0, 165.0, 140.0)))
     fixed = [
         Instance(_sheet_mesh(int(12 * u[14])), (sheet,), group="mattress"),
         Instance(_bars_mesh(), (frame,), group="crib"),
@@ -222,8 +225,8 @@ def _light(is_night: bool, rng: Generator) -> tuple[tuple[AreaLight, ...], Sky]:
     """A window and a bright room by day; by night the ring of infrared diodes around the lens."""
     u = [float(draw) for draw in rng.random(5)]
     if is_night:
-        lamp = AreaLight((0.03, 0.0, 1.9), (0.03, 0.0, 0.0), (0.0, -0.03, 0.0), (1.0, 1.0, 1.0), 560.0)
-        return (lamp,), Sky((0.05, 0.05, 0.05), (0.04, 0.04, 0.04), (0.02, 0.02, 0.02))
+        lamp = AreaLight((0.03, 0.0, 1.9), (0.03, 0.0, 0.0), (0.0, -0.03, 0.0), (1.0, 1.0, 1.0), 1500.0)
+        return (lamp,), Sky((0.1, 0.1, 0.1), (0.08, 0.08, 0.08), (0.04, 0.04, 0.04))
     around = TURN * u[0]
     far, height = 1.4 + u[1], 0.9 + 0.8 * u[2]
     place = (far * exact_cos(around), far * exact_sin(around), height)
@@ -259,9 +262,11 @@ def _draped(posture: Posture, skeleton: Bones, up_to: float, wrinkles: Floats) -
     columns, rows = _BLANKET_CELLS
     s, c = exact_sin(posture.heading), exact_cos(posture.heading)
     along = -0.4 + (0.4 + 0.14 * up_to) * np.arange(columns + 1) / columns  # from the feet to the chest
-    across = 0.52 * (np.arange(rows + 1) / rows - 0.5)
+    across = 0.46 * (np.arange(rows + 1) / rows - 0.5)
     u, v = np.meshgrid(along, across)
-    x, y = posture.x + c * u - s * v, posture.y + s * u + c * v
+    # What would hang over the edge of the mattress is tucked in along it.
+    x = np.clip(posture.x + c * u - s * v, 0.02 - LENGTH_M / 2, LENGTH_M / 2 - 0.02)
+    y = np.clip(posture.y + s * u + c * v, 0.02 - WIDTH_M / 2, WIDTH_M / 2 - 0.02)
     ground = np.full(x.shape, 0.004)
     carried = ground.copy()
     for px, py, pz, radius in _supports(skeleton):
@@ -293,13 +298,18 @@ def _free_net(x: Floats, y: Floats, z: Floats, along: Floats, across: Floats, tu
 def _supports(skeleton: Bones) -> list[tuple[float, float, float, float]]:
     """Balls (x, y, z, radius) along the body that carry a blanket."""
     size, joints = skeleton.size, skeleton.joints
-    balls = [(*joints["chest"], 0.062 * size), (*joints["belly"], 0.062 * size), (*joints["pelvis"], 0.06 * size)]
+    balls = []
+    for across, along, radius in _TRUNK_BALLS:
+        for sign in (-1.0, 1.0):
+            offset = rotated(skeleton.trunk, (sign * across * size, along * size, 0.0))
+            chest = joints["chest"]
+            balls.append((chest[0] + offset[0], chest[1] + offset[1], chest[2] + offset[2], radius * size))
     for side in ("left", "right"):
         for upper, lower, radius in (
-            ("hip", "knee", 0.036),
-            ("knee", "ankle", 0.03),
-            ("shoulder", "elbow", 0.025),
-            ("elbow", "wrist", 0.023),
+            ("hip", "knee", 0.046),
+            ("knee", "ankle", 0.038),
+            ("shoulder", "elbow", 0.034),
+            ("elbow", "wrist", 0.032),
         ):
             a, b = joints[f"{side}_{upper}"], joints[f"{side}_{lower}"]
             for k in range(5):
@@ -307,5 +317,5 @@ def _supports(skeleton: Bones) -> list[tuple[float, float, float, float]]:
                 at = tuple(a[axis] + share * (b[axis] - a[axis]) for axis in range(3))
                 balls.append((at[0], at[1], at[2], radius * size))
         foot = joints[f"{side}_ankle"]
-        balls.append((foot[0], foot[1], foot[2] + 0.01, 0.035 * size))
+        balls.append((foot[0], foot[1], foot[2] + 0.01, 0.045 * size))
     return balls

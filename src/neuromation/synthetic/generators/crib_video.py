@@ -240,9 +240,11 @@ def _coded_flow(frame: Frame, *, known: bool) -> NDArray[np.uint16]:
     assert frame.flow_px is not None and frame.ids is not None
     coded = np.zeros((*frame.ids.shape, 3), dtype=np.uint16)
     if known:
-        steps = np.floor(frame.flow_px.astype(np.float64) * _FLOW_SCALE + (_FLOW_ZERO + 0.5))
+        flow = frame.flow_px.astype(np.float64)
+        valid = (frame.ids > 0) & np.isfinite(flow).all(axis=2)
+        steps = np.floor(np.where(valid[..., None], flow, 0.0) * _FLOW_SCALE + (_FLOW_ZERO + 0.5))
         coded[..., :2] = np.clip(steps, 0, 65_535).astype(np.uint16)
-        coded[..., 2] = frame.ids > 0
+        coded[..., 2] = valid
     return coded
 
 

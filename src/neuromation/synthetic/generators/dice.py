@@ -37,8 +37,8 @@ class DiceParams(SceneParams):
     clear_share: float = Field(0.15, ge=0, le=1, description="share of dice that look translucent")
     metal_share: float = Field(0.03, ge=0, le=1, description="share of metal dice")
     wood_share: float = Field(0.03, ge=0, le=1, description="share of wooden dice")
-    sharp_share: float = Field(0.35, ge=0, le=1, description="share of dice with sharp edges")
-    cut_share: float = Field(0.35, ge=0, le=1, description="share of rounded dice whose corners are cut by a sphere")
+    sharp_share: float = Field(0.25, ge=0, le=1, description="share of dice with sharp edges")
+    cut_share: float = Field(0.5, ge=0, le=1, description="share of rounded dice whose corners are cut by a sphere")
     cluster_share: float = Field(0.3, ge=0, le=1, description="share of dice that lie against others")
     stack_share: float = Field(0.01, ge=0, le=1, description="share of dice that carry another one")
     leaning_share: float = Field(0.01, ge=0, le=1, description="share of dice that lean on a chip")
@@ -58,7 +58,7 @@ class DiceParams(SceneParams):
         0.5, ge=0, le=1, description="share of soft light from all around; else window, lamp, flash, sun"
     )
     colour_cast: float = Field(0.35, ge=0, le=1, description="how warm or cool lights may be")
-    brightness: float = Field(0.5, ge=0.1, le=1.5, description="how bright a white ground is in the picture, linear")
+    brightness: float = Field(0.68, ge=0.1, le=1.5, description="how bright a white ground is in the picture, linear")
     annotation_margin_px: float = Field(
         3.0, ge=0, le=12, description="how much looser than the visible die its box is, pixels on each side"
     )

@@ -7,7 +7,7 @@ go counter-clockwise, as on western dice. A left-handed die has 3 and 4 exchange
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -24,9 +24,9 @@ Finish = Literal["opaque", "pearl", "clear", "metal", "wood"]
 ROUNDINGS = (0.04, 0.07, 0.1, 0.14, 0.18)  # radius of the edges, in sides
 CUTS = (0.0, 0.78, 0.73)  # radius of a sphere that cuts the corners off, in sides; 0: none
 CELL_PX = 64  # side of a face in its texture
+GRAINS = 24  # kinds of marbling and grain
 _HALF = 0.5
 _STRIP_CELLS = 3  # of the mesh across a rounded edge
-_SPOTS = 7  # places at which pips may be, see `_PIPS`
 _PIPS = np.array(  # by face - 1 and place: the four corners, the two sides, the centre
     [
         [0, 0, 0, 0, 0, 0, 1],
@@ -70,7 +70,7 @@ class Look:
         rounding, cut: places in `ROUNDINGS` and `CUTS`.
         left_handed: faces 3 and 4 exchanged.
         pips: without, it is a blank cube.
-        grain: number that the marbling or the grain of the wood is grown from.
+        grain: which of `GRAINS` its marbling or the grain of its wood is.
     """
 
     name: str
@@ -116,6 +116,8 @@ def support(direction: Vector, look: Look, side_m: float) -> float:
 def die_mesh(rounding: int, cut: int, left_handed: bool) -> Mesh:
     """A die of side 1 about the origin: faces in a texture of 3 x 2 cells, face 1 at the top left.
 
+    Parts: 0 faces, 1 rounded edges and corners.
+
     Keypoints: `face_1`.. `face_6`, the middles of the faces; `corner_1`.. `corner_8`, by x, then y, then z.
     """
     radius, sphere = ROUNDINGS[rounding], CUTS[cut]
@@ -136,7 +138,7 @@ def die_mesh(rounding: int, cut: int, left_handed: bool) -> Mesh:
         triangles=triangles,
         normals=every_normal[triangles],
         uvs=every_uv[triangles],
-        parts=np.zeros(len(triangles), dtype=np.int32),
+        parts=np.tile(_edges(len(nodes)), 6),
         keypoints=_keypoints(radius, sphere, left_handed),
     )
 
@@ -181,6 +183,15 @@ def _grid(count: int) -> NDArray[np.int64]:
     return np.concatenate([one, two])
 
 
+def _edges(count: int) -> NDArray[np.int32]:
+    """By triangle of `_grid`: 1 where it belongs to a rounded edge, else 0."""
+    row, column = np.meshgrid(np.arange(count - 1), np.arange(count - 1), indexing="ij")
+    low, high = _STRIP_CELLS, count - 1 - _STRIP_CELLS
+    inner = (row >= low) & (row < high) & (column >= low) & (column < high)
+    flags = np.where(inner, 0, 1).astype(np.int32).reshape(-1)
+    return np.concatenate([flags, flags])
+
+
 def _keypoints(radius: float, sphere: float, left_handed: bool) -> dict[str, Vector]:
     points = {
         f"face_{face}": (_HALF * normal[0], _HALF * normal[1], _HALF * normal[2])
@@ -193,14 +204,24 @@ def _keypoints(radius: float, sphere: float, left_handed: bool) -> dict[str, Vec
     return points | {f"corner_{place + 1}": (x * at, y * at, z * at) for place, (x, y, z) in enumerate(signs)}
 
 
-def die_material(look: Look) -> Material:
-    """Its printed surface."""
+@lru_cache(maxsize=256)
+def die_materials(look: Look) -> tuple[Material, Material]:
+    """Its printed surface, on the faces and on the edges.
+
+    An edge is about a pixel wide and turns by a right angle: its gloss is wider, as the mean over the edge would be, for a
+    sharp one would glitter from pixel to pixel.
+    """
     texture = Texture(_painted(look), repeats=False)
+    white = (1.0, 1.0, 1.0)
     if look.finish == "metal":
-        return Material((1.0, 1.0, 1.0), texture, kind="metal", roughness=0.5 - 0.25 * look.gloss)
+        rough = 0.5 - 0.25 * look.gloss
+        face = Material(white, texture, kind="metal", roughness=rough)
+        return face, replace(face, roughness=0.6)
     if look.finish == "wood" or look.gloss < 0.15:
-        return Material((1.0, 1.0, 1.0), texture, kind="diffuse")
-    return Material((1.0, 1.0, 1.0), texture, kind="coat", roughness=0.4 - 0.32 * look.gloss, specular=0.045)
+        matt = Material(white, texture)
+        return matt, matt
+    face = Material(white, texture, kind="coat", roughness=0.42 - 0.27 * look.gloss)
+    return face, Material(white, texture, kind="coat", roughness=0.62, specular=0.05)
 
 
 def _painted(look: Look) -> Bytes:
@@ -208,8 +229,14 @@ def _painted(look: Look) -> Bytes:
     finish = ("opaque", "pearl", "clear", "metal", "wood").index(look.finish)
     shape = np.array([look.pip_radius, look.pip_spread, look.one_scale, look.inlay], dtype=np.float64)
     sides = _PIPS if look.pips else np.zeros_like(_PIPS)
-    frames = _FRAMES[[_SIDES[look.left_handed].index(face) for face in range(1, 7)]]
-    return _paint(CELL_PX, colours, finish, shape, sides, frames, look.grain)
+    return _paint(CELL_PX, colours, _mixes(finish, look.left_handed, look.grain % GRAINS), shape, sides)
+
+
+@lru_cache(maxsize=256)
+def _mixes(finish: int, left_handed: bool, grain: int) -> NDArray[np.float32]:
+    """How much of the second colour is where on the faces 1..6, float32 (6, cell, cell)."""
+    frames = _FRAMES[[_SIDES[left_handed].index(face) for face in range(1, 7)]]
+    return _marbled(CELL_PX, finish, frames, 10 * grain)
 
 
 @compiled
@@ -263,9 +290,22 @@ def _body_mix(x: float, y: float, z: float, finish: int, salt: int) -> float:
 
 
 @compiled
-def _paint(
-    cell: int, colours: Floats, finish: int, shape: Floats, sides: NDArray[np.int64], frames: Floats, salt: int
-) -> Bytes:
+def _marbled(cell: int, finish: int, frames: Floats, salt: int) -> NDArray[np.float32]:
+    out = np.empty((6, cell, cell), dtype=np.float32)
+    for face in range(6):
+        for row in range(cell):
+            v = (row + 0.5) / cell - 0.5
+            for column in range(cell):
+                u = (column + 0.5) / cell - 0.5
+                x = u * frames[face, 0, 0] + v * frames[face, 1, 0] + 0.5 * frames[face, 2, 0]
+                y = u * frames[face, 0, 1] + v * frames[face, 1, 1] + 0.5 * frames[face, 2, 1]
+                z = u * frames[face, 0, 2] + v * frames[face, 1, 2] + 0.5 * frames[face, 2, 2]
+                out[face, row, column] = _body_mix(x, y, z, finish, salt)
+    return out
+
+
+@compiled
+def _paint(cell: int, colours: Floats, mixes: NDArray[np.float32], shape: Floats, sides: NDArray[np.int64]) -> Bytes:
     """The faces of a die, uint8 (2 cell, 3 cell, 3)."""
     out = np.empty((2 * cell, 3 * cell, 3), dtype=np.uint8)
     radius, spread, one_scale, inlay = shape[0], shape[1], shape[2], shape[3]
@@ -276,10 +316,7 @@ def _paint(
             v = (row + 0.5) / cell - 0.5
             for column in range(cell):
                 u = (column + 0.5) / cell - 0.5
-                x = u * frames[face, 0, 0] + v * frames[face, 1, 0] + 0.5 * frames[face, 2, 0]
-                y = u * frames[face, 0, 1] + v * frames[face, 1, 1] + 0.5 * frames[face, 2, 1]
-                z = u * frames[face, 0, 2] + v * frames[face, 1, 2] + 0.5 * frames[face, 2, 2]
-                second = _body_mix(x, y, z, finish, salt)
+                second = mixes[face, row, column]
                 near, slope = 9.0, 0.0
                 for spot in range(7):
                     if sides[face, spot]:
@@ -295,5 +332,6 @@ def _paint(
                 for c in range(3):
                     body = (colours[0, c] * (1 - second) + colours[1, c] * second) * lip
                     pip = (colours[3, c] if face == 0 else colours[2, c]) * tone
-                    out[top + row, left + column, c] = np.uint8(min(255.0, max(0.0, body + cover * (pip - body) + 0.5)))
+                    value = body + cover * (pip - body) + 0.5
+                    out[top + row, left + column, c] = np.uint8(min(255.0, max(0.0, value)))
     return out

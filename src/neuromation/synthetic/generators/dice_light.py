@@ -45,30 +45,31 @@ def drawn_light(params: DiceParams, camera: Camera, rng: Generator) -> Lit:
     around, height = u[2] * _TURN, 0.0
     if kind == "tent":
         key = 0.35 + 0.3 * u[3]
-        lamps = _strips(around, 0.28 + 0.25 * u[4], 0.12 + 0.25 * u[5], key_colour)
+        lamps = _strips(around, 0.3 + 0.25 * u[4], 0.2 + 0.3 * u[5], key_colour)
     elif kind == "window":
         key, height = 0.45 + 0.35 * u[3], 0.25 + 0.6 * u[4]
         far = 0.6 + 1.2 * u[5]
-        lamps = [_panel((far * exact_cos(around), far * exact_sin(around), height), 0.3 + 0.4 * u[6], 0.4, key_colour)]
+        lamps = [panel((far * exact_cos(around), far * exact_sin(around), height), 0.3 + 0.4 * u[6], 0.4, key_colour)]
     elif kind == "lamp":
         key, height = 0.45 + 0.4 * u[3], 0.35 + 0.9 * u[4]
         far, size = 0.1 + 0.6 * u[5], 0.02 + 0.1 * u[6]
-        lamps = [_panel((far * exact_cos(around), far * exact_sin(around), height), size, size, key_colour)]
+        lamps = [panel((far * exact_cos(around), far * exact_sin(around), height), size, size, key_colour)]
     elif kind == "flash":
         key = 0.5 + 0.3 * u[3]
         x, y, z = camera.position
-        lamps = [_panel((x + 0.02 * exact_cos(around), y + 0.02 * exact_sin(around), z), 0.006, 0.006, key_colour)]
+        lamps = [panel((x + 0.02 * exact_cos(around), y + 0.02 * exact_sin(around), z), 0.006, 0.006, key_colour)]
     else:
         key, lamps = 0.55 + 0.3 * u[3], []
     dim = (1 - key) * (0.92 + 0.16 * u[7])
-    ground = 0.35 * dim
-    sky = Sky(_times(sky_colour, dim * 1.1), _times(sky_colour, dim * (0.7 + 0.25 * u[8])), _times(sky_colour, ground))
+    # The camera and who holds it stand before the zenith, so that level faces mirror something dark.
+    zenith, horizon = dim * (0.5 + 0.3 * u[9]), dim * (1.1 + 0.25 * u[8])
+    sky = Sky(_times(sky_colour, zenith), _times(sky_colour, horizon), _times(sky_colour, 0.35 * dim))
     if kind == "sun":
         high = 0.35 + 0.6 * u[4]
         flat = sqrt(1 - high * high)
         direction = (-flat * exact_cos(around), -flat * exact_sin(around), -high)
         return Lit(kind, (Sun(direction, key_colour, key * _PI / high, 0.5 + 1.5 * u[5]),), sky)
-    given = sum(_irradiance(lamp) for lamp in lamps)
+    given = sum(irradiance_of(lamp) for lamp in lamps)
     strength = key * _PI / given
     return Lit(kind, tuple(AreaLight(lamp.position, lamp.u, lamp.v, lamp.colour, strength) for lamp in lamps), sky)
 
@@ -84,7 +85,7 @@ def _strips(around: float, height: float, apart: float, colour: Vector) -> list[
     return [AreaLight((-s * side, c * side, height), u, v, colour, 1.0) for side in (-apart, apart)]
 
 
-def _panel(position: Vector, half_u: float, half_v: float, colour: Vector) -> AreaLight:
+def panel(position: Vector, half_u: float, half_v: float, colour: Vector) -> AreaLight:
     """A rectangle that faces the middle of the table, its u level."""
     x, y, z = position
     far = sqrt(x * x + y * y + z * z)
@@ -100,7 +101,7 @@ def _panel(position: Vector, half_u: float, half_v: float, colour: Vector) -> Ar
     return AreaLight(position, _times(side, half_u), _times(v, half_v), colour, 1.0)
 
 
-def _irradiance(lamp: AreaLight) -> float:
+def irradiance_of(lamp: AreaLight) -> float:
     """What a lamp of its strength gives a level sheet at the origin, as if it were a point; W/m2 in the scene's units."""
     (x, y, z), u, v = lamp.position, lamp.u, lamp.v
     normal = (u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0])

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.random import Generator
 
-from neuromation.synthetic.generators.dice_body import CUTS, ROUNDINGS, Finish, Look
+from neuromation.synthetic.generators.dice_body import CUTS, GRAINS, ROUNDINGS, Finish, Look
 from neuromation.synthetic.scene.meshes import MeshBuilder, sphere
 from neuromation.synthetic.scene.meshes_build import sine_cosine
 from neuromation.synthetic.scene.model import Material, Mesh, Vector
@@ -30,20 +30,20 @@ _IVORY, _GOLD, _RED_PIP, _YELLOW = (
 _PALETTE: tuple[tuple[str, Vector, Vector, Vector], ...] = (
     ("white", (233, 232, 228), (210, 212, 214), BLACK),
     ("ivory", _IVORY, (214, 200, 168), BLACK),
-    ("black", (26, 26, 28), (70, 70, 74), WHITE),
-    ("smoke", (44, 40, 40), (96, 84, 80), _RED_PIP),
-    ("red", (196, 24, 30), (232, 84, 70), WHITE),
+    ("black", (14, 14, 15), (70, 70, 74), WHITE),
+    ("smoke", (34, 30, 30), (84, 72, 70), _RED_PIP),
+    ("red", (206, 26, 30), (236, 84, 70), WHITE),
     ("scarlet", (208, 40, 30), (150, 14, 22), _GOLD),
     ("maroon", (112, 24, 42), (176, 104, 122), WHITE),
-    ("green", (8, 134, 70), (70, 190, 124), WHITE),
+    ("green", (6, 136, 70), (70, 190, 124), WHITE),
     ("teal", (16, 104, 92), (40, 150, 120), _YELLOW),
     ("forest", (28, 78, 44), (72, 130, 60), _YELLOW),
     ("blue", (22, 32, 140), (50, 84, 190), WHITE),
     ("navy", (20, 26, 66), (40, 56, 120), (170, 176, 190)),
     ("azure", (30, 110, 186), (18, 24, 40), _RED_PIP),
     ("purple", (110, 22, 132), (160, 70, 180), WHITE),
-    ("plum", (46, 22, 58), (86, 48, 100), WHITE),
-    ("yellow", (232, 214, 26), (240, 180, 40), BLACK),
+    ("plum", (38, 16, 50), (86, 48, 100), WHITE),
+    ("yellow", (234, 220, 28), (240, 180, 40), BLACK),
     ("orange", (226, 112, 22), (240, 160, 60), BLACK),
     ("bronze", (128, 88, 40), (176, 130, 66), BLACK),
     ("pink", (226, 112, 150), (240, 170, 190), WHITE),
@@ -109,7 +109,7 @@ def drawn_look(shares: Shares, rng: Generator, *, pips: bool = True) -> Look:
             second = _mixed(colour, (255.0, 255.0, 255.0), 0.35)
         if _contrast(colour, pip) < 70:
             pip = WHITE if _light(colour) < 120 else BLACK
-    shift = 0.86 + 0.28 * u[6]
+    shift = 0.86 + 0.26 * u[6]
     sharp = u[7] < shares.sharp
     cut = 0 if sharp or u[8] >= shares.cut else 1 + int(u[9] * (len(CUTS) - 1))
     rounding = int(u[10] * 2) if sharp else 1 + int(u[10] * (len(ROUNDINGS) - 1))
@@ -122,7 +122,7 @@ def drawn_look(shares: Shares, rng: Generator, *, pips: bool = True) -> Look:
         pip=pip,
         one=_RED_PIP if asian else pip,
         finish=finish,
-        pip_radius=0.082 + 0.034 * v[0],
+        pip_radius=0.088 + 0.038 * v[0],
         pip_spread=0.23 + 0.04 * v[1] - (0.03 if cut else 0.0),
         one_scale=1.6 if asian else (1.25 if u[12] < 0.15 else 1.0),
         inlay=v[2] * v[2],
@@ -131,7 +131,7 @@ def drawn_look(shares: Shares, rng: Generator, *, pips: bool = True) -> Look:
         cut=cut,
         left_handed=u[13] < 0.2,
         pips=pips,
-        grain=int(v[5] * 1_000_000),
+        grain=int(v[5] * GRAINS),
     )
 
 

@@ -27,7 +27,8 @@ from neuromation.synthetic.products.model import (
 )
 
 BUILT_IN_DEFAULT = 400  # products that a data set draws from unless it says otherwise
-BUILT_IN_MAX = 5_000
+BUILT_IN_MAX = 4_000
+CLUTTER_FIRST, CLUTTER_COUNT = 4_000, 160  # products beyond the catalogue, which stand behind others and have no label
 LOOKALIKE_FIRST = 1_000_000  # numbers from here on are in no catalogue: packages that are no product of the shop
 
 
@@ -99,7 +100,7 @@ def _brand(kind: int, which: int) -> str:
     return heads[int(rng.integers(len(heads)))] + tails[int(rng.integers(len(tails)))]
 
 
-@lru_cache(maxsize=BUILT_IN_MAX)
+@lru_cache(maxsize=BUILT_IN_MAX + 1_000)
 def built_in_product(number: int) -> Product:
     """Product `number` of the built-in catalogue; from LOOKALIKE_FIRST on packages that no shop lists."""
     rng = unit_rng(0, number, "product")
@@ -113,12 +114,21 @@ def built_in_product(number: int) -> Product:
     if base_mm[0] == base_mm[1]:
         depth = width
     sku = f"{'NX' if number >= LOOKALIKE_FIRST else 'NB'}-{number:06d}"
-    name = f"{brand} {variety} {kind.name} {amount}"
-    return Product(sku, name, brand, kind.name, kind.coarse, form, (width / 1000, depth / 1000, height / 1000))
+    return Product(
+        sku=sku,
+        name=f"{brand} {variety} {kind.name} {amount}",
+        brand=brand,
+        category=kind.name,
+        coarse=kind.coarse,
+        form=form,
+        size_m=(width / 1000, depth / 1000, height / 1000),
+        variety=variety,
+        amount=amount,
+    )
 
 
 class BuiltInCatalogue:
-    """5,000 invented products; a data set draws from the first so many of them."""
+    """4,000 invented products; a data set draws from the first so many of them."""
 
     reference = BUILT_IN
 
@@ -130,7 +140,7 @@ class BuiltInCatalogue:
         return _keys()
 
     def product(self, number: int) -> Product:
-        """Product `number`, 0 to 4,999."""
+        """Product `number`, 0 to 3,999."""
         if not 0 <= number < BUILT_IN_MAX:
             raise BadCatalogue(f"the built-in catalogue has {BUILT_IN_MAX:,} products and none of number {number}")
         return built_in_product(number)
@@ -153,6 +163,13 @@ class BuiltInCatalogue:
 @cache
 def _keys() -> Keys:
     return np.array([product_key(f"NB-{number:06d}") for number in range(BUILT_IN_MAX)], dtype=np.uint64)
+
+
+@cache
+def clutter_keys() -> Keys:
+    """The keys of the products CLUTTER_FIRST and up, uint64 (CLUTTER_COUNT,)."""
+    numbers = range(CLUTTER_FIRST, CLUTTER_FIRST + CLUTTER_COUNT)
+    return np.array([product_key(f"NB-{number:06d}") for number in numbers], dtype=np.uint64)
 
 
 @cache

@@ -45,6 +45,7 @@ class Product:
         form: the kind of its package.
         size_m: width, depth and height as it stands on a shelf, metres.
         packshot: the photo that is printed on it; None where the look is procedural.
+        variety, amount: words for a procedural label, "" for what the SKU decides.
     """
 
     sku: str
@@ -55,6 +56,8 @@ class Product:
     form: Form
     size_m: tuple[float, float, float]
     packshot: Packshot | None = None
+    variety: str = ""
+    amount: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Everything that defines the product: the photo by its hash, for where it lies is the reader's business."""

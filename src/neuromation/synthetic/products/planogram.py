@@ -8,14 +8,14 @@ into its depth, z up from the floor. Nothing here has a mesh or a picture.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from numpy.random import Generator
 
 from neuromation.synthetic.products.model import ROUND_FORMS, Product
 
 ROWS_MAX = 8
-FACINGS_MAX = 600
+FACINGS_MAX = 2_000
 LAYERS_MAX = 4
 DEPTH_MAX = 6
 _SPACE_M = 0.004  # least space between neighbours
@@ -164,53 +164,90 @@ class Shelf:
 
 
 def plan_shelf(assortment: Sequence[Listed], layout: Layout, rng: Generator) -> Planogram:
-    """A planogram of `assortment`, which must not be empty: neighbours are of one kind, tall ones share a board.
+    """A planogram of `assortment`, which must not be empty: neighbours are of about one height, tall ones stand low.
 
-    The shelf is as wide as its facings need; every row is filled to that width. A small assortment is repeated.
+    The shelf is as wide as its facings need; every row is filled to that width. A small assortment is repeated, of a large
+    one the first have their places, and the very first has one always.
     """
     rows = min(max(layout.rows, 1), ROWS_MAX)
     runs = _runs(assortment, layout, rng)
-    fronts = sum(facings * layers for _, facings, layers in runs)
-    width_m = max(sum(facings * _pitch(listed, 0.5) for listed, facings, _ in runs) / rows, 0.3)
-    stride = rng.random(len(runs))
-    lines: list[list[tuple[Listed, int, int, float]]] = [[]]
-    used = 0.0
-    for (listed, facings, layers), draw in zip(runs, stride.tolist(), strict=True):
-        pitch = _pitch(listed, draw)
-        if used + 0.5 * facings * pitch > width_m and len(lines) < rows and fronts > rows:
+    width_m = max(sum(run.facings * run.pitch_m for run in runs) / rows, 0.3)
+    lines: list[list[_Run]] = [[]]
+    used_m = 0.0
+    for run in runs:
+        if lines[-1] and used_m + 0.5 * run.facings * run.pitch_m > width_m and len(lines) < rows:
             lines.append([])
-            used = 0.0
-        fitting = max(1, min(facings, int((width_m - used) / pitch) if len(lines) == rows else facings))
-        lines[-1].append((listed, fitting, layers, pitch))
-        used += fitting * pitch
-    width_m = max(sum(count * pitch for _, count, _, pitch in line) for line in lines)
-    return Planogram(width_m, layout.depth_m, tuple(_rows(lines, layout, width_m)))
+            used_m = 0.0
+        lines[-1].append(run)
+        used_m += run.facings * run.pitch_m
+    width_m = max(width_m, *(run.pitch_m for line in lines for run in line))
+    filled = [_filled(line, width_m, layout.facings_max, assortment[0].number) for line in lines]
+    return Planogram(width_m, layout.depth_m, tuple(_rows(filled, layout, width_m)))
 
 
-def _runs(assortment: Sequence[Listed], layout: Layout, rng: Generator) -> list[tuple[Listed, int, int]]:
+@dataclass(frozen=True)
+class _Run:
+    """A slot that has no place yet."""
+
+    listed: Listed
+    facings: int
+    layers: int
+    pitch_m: float
+
+
+def _filled(line: list[_Run], width_m: float, facings_max: int, first: int) -> list[_Run]:
+    """A row that fits the width: facings are taken from the longest runs, or given to the shortest while there is room.
+
+    The product of number `first` is the last to go.
+    """
+    line = list(line)
+    used_m = sum(run.facings * run.pitch_m for run in line)
+    while used_m > width_m:
+        longest = max(
+            range(len(line)), key=lambda place: (line[place].facings, line[place].listed.number != first, place)
+        )
+        run = line[longest]
+        used_m -= run.pitch_m
+        if run.facings > 1:
+            line[longest] = replace(run, facings=run.facings - 1)
+        else:
+            del line[longest]
+    while True:
+        fitting = [
+            place for place, run in enumerate(line) if used_m + run.pitch_m <= width_m and run.facings < 2 * facings_max
+        ]
+        if not fitting:
+            return line
+        shortest = min(fitting, key=lambda place: (line[place].facings, place))
+        used_m += line[shortest].pitch_m
+        line[shortest] = replace(line[shortest], facings=line[shortest].facings + 1)
+
+
+def _runs(assortment: Sequence[Listed], layout: Layout, rng: Generator) -> list[_Run]:
     """Product, facings and layers of every slot, in the order in which they fill the rows, about `layout.facings`."""
     wanted = min(max(layout.facings, 1), FACINGS_MAX)
-    runs: list[tuple[Listed, int, int]] = []
+    runs: list[_Run] = []
     fronts = 0
-    ordered = sorted(assortment, key=lambda listed: (listed.product.coarse, listed.product.size_m[2]))
     while fronts < wanted:
-        draws = rng.random((len(ordered), 3)).tolist()
-        for listed, (many, stacks, high) in zip(ordered, draws, strict=True):
+        for listed, draw in zip(assortment, rng.random((len(assortment), 4)).tolist(), strict=True):
             # Half of all slots have one or two facings; the square makes long runs rare.
-            facings = 1 + int(many * many * layout.facings_max)
-            layers = _layers(listed.product, high) if stacks < layout.stacking else 1
+            layers = _layers(listed.product, draw[2]) if draw[1] < layout.stacking else 1
+            facings = 1 + int(draw[0] * draw[0] * layout.facings_max)
             facings = max(1, min(facings, (wanted - fronts) // layers))
-            runs.append((listed, facings, layers))
+            runs.append(_Run(listed, facings, layers, listed.product.size_m[0] + _SPACE_M + 0.006 * draw[3]))
             fronts += facings * layers
             if fronts >= wanted:
                 break
-    return sorted(runs, key=lambda run: _row_order(run[0]))
+    return sorted(runs, key=_row_order)
 
 
-def _row_order(listed: Listed) -> tuple[int, str, float]:
-    """Tall and heavy things stand low, small ones high; within that, kinds stay together."""
-    height_m = listed.product.size_m[2]
-    return (0 if height_m > 0.24 else 1 if height_m > 0.16 else 2), listed.product.coarse, -height_m
+def _tier(run: _Run) -> int:
+    """Piles of about one height, 45 mm to a tier: tall and heavy things stand low, small ones high."""
+    return -int(run.listed.product.size_m[2] * run.layers / 0.045)
+
+
+def _row_order(run: _Run) -> tuple[int, str, str]:
+    return _tier(run), run.listed.product.coarse, run.listed.product.sku
 
 
 def _layers(product: Product, draw: float) -> int:
@@ -218,25 +255,21 @@ def _layers(product: Product, draw: float) -> int:
     if product.form not in _STACKED:
         return 1
     most = max(1, min(LAYERS_MAX, int(0.27 / product.size_m[2])))
-    return 1 + int(draw * most)
+    return max(1, most - int(draw * 2))
 
 
-def _pitch(listed: Listed, draw: float) -> float:
-    return listed.product.size_m[0] + _SPACE_M + 0.008 * draw
-
-
-def _rows(lines: list[list[tuple[Listed, int, int, float]]], layout: Layout, width_m: float) -> Iterator[Row]:
+def _rows(lines: list[list[_Run]], layout: Layout, width_m: float) -> Iterator[Row]:
     z_m = layout.plinth_m
     for row, line in enumerate(lines):
-        clear_m = max(max(item.product.size_m[2] * layers for item, _, layers, _ in line) + layout.headroom_m, 0.15)
+        clear_m = max(max(run.listed.product.size_m[2] * run.layers for run in line) + layout.headroom_m, 0.15)
         # The space that is left over is shared out between the slots.
-        spare_m = (width_m - sum(count * pitch for _, count, _, pitch in line)) / (len(line) + 1)
+        spare_m = (width_m - sum(run.facings * run.pitch_m for run in line)) / (len(line) + 1)
         slots, x_m = [], spare_m * 0.5
-        for slot, (listed, facings, layers, pitch) in enumerate(line):
-            behind = int((layout.depth_m - 0.02) / (listed.product.size_m[1] + _SPACE_M))
+        for slot, run in enumerate(line):
+            behind = int((layout.depth_m - 0.02) / (run.listed.product.size_m[1] + _SPACE_M))
             depth = max(1, min(layout.depth, behind))
-            slots.append(Slot(row, slot, listed, x_m, pitch, facings, layers, depth))
-            x_m += facings * pitch + spare_m
+            slots.append(Slot(row, slot, run.listed, x_m, run.pitch_m, run.facings, run.layers, depth))
+            x_m += run.facings * run.pitch_m + spare_m
         yield Row(z_m, clear_m, tuple(slots))
         z_m += clear_m + layout.board_m
 

@@ -7,6 +7,7 @@ says exactly which products it was drawn from; the photos stay where they lie an
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -169,6 +170,18 @@ def open_catalogue(reference: str, *, home: Path | None = None) -> Catalogue:
             f"(orders on a platform use the {BUILT_IN} one)"
         )
     return _opened(folder)
+
+
+def imported_catalogues(home: Path | None = None) -> list[StoredCatalogue]:
+    """Every catalogue that was imported here and can be opened, by name."""
+    folder = home or catalogues_dir()
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    found = []
+    for name in names:
+        if REFERENCE.fullmatch(f"sha256:{name}"):
+            with contextlib.suppress(BadCatalogue):
+                found.append(StoredCatalogue(folder / name))
+    return found
 
 
 @lru_cache(maxsize=8)

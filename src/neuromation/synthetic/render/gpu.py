@@ -48,6 +48,7 @@ SHADOW_SIDE = 2048
 NEAR_M = 0.01
 _SRGB_WITH_ALPHA = 0x8C43  # GL_SRGB8_ALPHA8, of which moderngl has no name
 _STRIDE_PX = 8  # between the places that shadow maps are fitted to
+_REACH_M = 0.3  # how far away something may stand that hides the sky
 _PATCHES = 4  # of an area light, as the default renderer has it
 _MATERIAL_COLUMNS = (
     RED, GREEN, BLUE, KIND, ROUGHNESS, SPECULAR, TRANSLUCENCY, TRANSLUCENCY, EMISSION, TWO_SIDED, CUTOUT, CUTOUT,
@@ -98,11 +99,16 @@ class GpuRenderer:
             ) from error
         self._labels = labels
         self._skins: WeakKeyDictionary[Texture, Any] = WeakKeyDictionary()
+        self._is_software = any(word in self.device.lower() for word in ("llvmpipe", "softpipe", "swrast"))
+        # Holes of textures are looked up as the default renderer does: the nearest texel, whole or not there.
+        self._nearest = self._gl.sampler(filter=(self._gl.NEAREST, self._gl.NEAREST))
         program = self._gl.program
         self._label_program = program(vertex_shader=shaders.SURFACE_VERTEX, fragment_shader=shaders.LABEL_FRAGMENT)
         self._shade_program = program(vertex_shader=shaders.SURFACE_VERTEX, fragment_shader=shaders.SHADE_FRAGMENT)
         self._shadow_program = program(vertex_shader=shaders.SHADOW_VERTEX, fragment_shader=shaders.SHADOW_FRAGMENT)
+        self._depth_program = program(vertex_shader=shaders.SURFACE_VERTEX, fragment_shader=shaders.DEPTH_FRAGMENT)
         self._sky_program = program(vertex_shader=shaders.SCREEN_VERTEX, fragment_shader=shaders.SKY_FRAGMENT)
+        self._open_program = program(vertex_shader=shaders.SCREEN_VERTEX, fragment_shader=shaders.OPEN_FRAGMENT)
         self._mean_program = program(vertex_shader=shaders.SCREEN_VERTEX, fragment_shader=shaders.MEAN_FRAGMENT)
 
     @property
@@ -125,13 +131,17 @@ class GpuRenderer:
             drawing = self._upload(scene, made)
             ids, surfaces, surface_map = self._label_maps(drawing, made)
             depth_m = np.ascontiguousarray(surfaces[..., 3])
-            shadows = self._shadows(drawing, depth_m, made) if passes & {"rgb", "illumination"} else []
+            shadows: list[dict[str, Any]] = []
+            openness: Any = None
+            if passes & {"rgb", "illumination"}:
+                shadows = self._shadows(drawing, depth_m, made)
+                openness = self._openness(drawing, surface_map, made)
             if "illumination" in passes:
-                light = self._light(drawing, shadows, surface_map, 1, made)
+                light = self._light(drawing, shadows, openness, 1, made)
                 frame = replace(frame, illumination=np.ascontiguousarray(light[..., 3]))
             if "rgb" in passes:
                 side = max(1, min(samples + 1, math.isqrt(FINE_PIXELS_MAX // (camera.width * camera.height))))
-                light = self._light(drawing, shadows, surface_map, side, made)
+                light = self._light(drawing, shadows, openness, side, made)
                 rgb = develop(light[..., :3], camera, depth_m=depth_m, rng=unit_rng(seed, 0, "camera"))
                 frame = replace(frame, rgb=rgb)
         return replace(
@@ -170,7 +180,8 @@ class GpuRenderer:
             held = self._gl.texture(size, 4, data, internal_format=_SRGB_WITH_ALPHA)
             held.build_mipmaps()
             held.filter = (self._gl.LINEAR_MIPMAP_LINEAR, self._gl.LINEAR)
-            held.anisotropy = 8.0
+            if not self._is_software:  # a driver that compiles for the processor takes seconds to build this filter
+                held.anisotropy = 8.0
             held.repeat_x = held.repeat_y = texture.repeats
             self._skins[texture] = held
         return held
@@ -185,8 +196,13 @@ class GpuRenderer:
         for batch in drawing.batches:
             _set(program, has_skin=batch.texture >= 0)
             if batch.texture >= 0:
-                self._skin(drawing.packed.textures[batch.texture]).use(0)
+                texture = drawing.packed.textures[batch.texture]
+                self._skin(texture).use(0)
+                if program is not self._shade_program:
+                    self._nearest.repeat_x = self._nearest.repeat_y = texture.repeats
+                    self._nearest.use(0)
             array.render(vertices=batch.corners, first=batch.first)
+        self._nearest.clear(0)
 
     def _begin(self, target: Any) -> None:
         gl = self._gl
@@ -235,8 +251,19 @@ class GpuRenderer:
             found.append({**shadow, "map": distances})
         return found
 
+    def _openness(self, drawing: _Drawing, surfaces: Any, made: ExitStack) -> Any:
+        """How open to the sky every pixel's surface is, 0..1, on the card."""
+        gl, camera = self._gl, drawing.scene.camera
+        found = self._kept(made, gl.texture((camera.width, camera.height), 1, dtype="f4"))
+        found.repeat_x = found.repeat_y = False
+        self._kept(made, gl.framebuffer([found])).use()
+        gl.disable(gl.DEPTH_TEST)
+        surfaces.use(3)
+        self._screen(self._open_program, made, surfaces=3, lens=drawing.view["lens"], reach=_REACH_M)
+        return found
+
     def _light(
-        self, drawing: _Drawing, shadows: list[dict[str, Any]], surfaces: Any, side: int, made: ExitStack
+        self, drawing: _Drawing, shadows: list[dict[str, Any]], openness: Any, side: int, made: ExitStack
     ) -> Singles:
         """Linear light and, last, what falls on the surface, float32 (height, width, 4), from side x side samples."""
         gl, scene, program = self._gl, drawing.scene, self._shade_program
@@ -250,12 +277,18 @@ class GpuRenderer:
         gl.disable(gl.DEPTH_TEST)
         self._screen(self._sky_program, made, **sky, turn=drawing.view["turn"], lens=drawing.view["lens"])
         gl.enable(gl.DEPTH_TEST)
-        surfaces.use(3)
-        _set(program, **drawing.view, **sky, surfaces=3, shadow=2, reach=0.3, lamp=0)
+        # Depth alone first, so that only what is seen is shaded; then light upon light.
+        target.color_mask = (False, False, False, False)
+        _set(self._depth_program, **drawing.view)
+        self._draw(drawing, self._depth_program, made)
+        target.color_mask = (True, True, True, True)
+        gl.depth_func = "=="
+        openness.use(3)
+        fine_size = tuple(float(pixels) for pixels in size)
+        _set(program, **drawing.view, **sky, openness=3, shadow=2, size=fine_size, lamp=0)
         self._draw(drawing, program, made)
         gl.enable(gl.BLEND)
         gl.blend_func = gl.ONE, gl.ONE
-        gl.depth_func = "=="
         for light, shadow in zip(scene.lights, shadows, strict=True):
             shadow["map"].use(2)
             _set(program, **{name: value for name, value in shadow.items() if name != "map"}, **_lamp(light))
@@ -377,17 +410,16 @@ def _fitted(light: Sun | AreaLight, places: NDArray[np.float64], vertices: NDArr
     room = 0.02 * (high - low) + 1e-3
     scale = 2.0 / (high - low + 2 * room)
     shift = -1.0 - (low - room) * scale
-    texel_m = (
-        float((1.0 / scale).max()) * 2.0 / SHADOW_SIDE * (float(np.median(seen[:, 2])) if is_area and len(seen) else 1)
-    )
+    # Metres; of a lamp in perspective, per metre away from it.
+    texel = float((1.0 / scale).max()) * 2.0 / SHADOW_SIDE
     return {
         "axes": axes,
         "origin": tuple(origin.tolist()),
         "fit": (*scale.tolist(), *shift.tolist()),
         "span": span,
         "perspective": is_area,
-        "size_texels": tuple(half.tolist()),
-        "bias": 1.5 * texel_m + 0.0005,
+        "size_m": tuple(half.tolist()),
+        "bias": 1.5 * texel,
     }
 
 

@@ -21,6 +21,16 @@ void main() {
 }
 """
 
+_DISC = """
+const float PI = 3.141592653589793;
+// Even noise of a pixel (Jimenez, "Next generation post processing in Call of Duty", 2014).
+float dither() { return fract(52.9829189 * fract(dot(gl_FragCoord.xy, vec2(0.06711056, 0.00583715)))); }
+vec2 spiral(int k, int count, float start) {
+    float radius = sqrt((float(k) + 0.5) / float(count)), angle = 2.399963 * float(k) + 2.0 * PI * start;
+    return radius * vec2(cos(angle), sin(angle));
+}
+"""
+
 _SKIN = """
 uniform sampler2D skin; uniform bool has_skin; uniform sampler2D materials; uniform vec3 eye;
 in vec3 place; in vec3 normal; in vec2 uv; flat in int material; flat in int owner; in float depth;
@@ -81,16 +91,16 @@ void main() {
 
 SHADE_FRAGMENT = (
     "#version 330\n"
+    + _DISC
     + _SKIN
     + """
-const float PI = 3.141592653589793;
 uniform int lamp;  // 0: sky and emission, 1: sun, 2: area
 uniform vec3 zenith; uniform vec3 horizon; uniform vec3 ground;
 uniform vec3 lamp_place; uniform vec3 lamp_light; uniform vec3 lamp_u; uniform vec3 lamp_v; uniform vec3 lamp_shines;
 uniform vec2 lamp_patches; uniform float patch_area; uniform float sun_spread;
 uniform sampler2D shadow; uniform mat3 axes; uniform vec3 origin; uniform vec4 fit; uniform bool perspective;
-uniform vec2 size_texels; uniform float bias;
-uniform sampler2D surfaces; uniform mat3 turn; uniform vec4 lens; uniform float reach;
+uniform vec2 size_m; uniform float bias;
+uniform sampler2D openness; uniform vec2 size;
 layout(location = 0) out vec4 out_light;
 
 float tilted(float z) {
@@ -102,53 +112,34 @@ float box_share(float at, float wide) {
     float share = clamp(0.5 + 0.5 * (1.0 - abs(at)) / wide, 0.0, 1.0);
     return share * share * (3.0 - 2.0 * share) * min(1.0, 1.0 / wide);
 }
-// Even noise of a pixel (Jimenez, "Next generation post processing in Call of Duty", 2014).
-float dither() { return fract(52.9829189 * fract(dot(gl_FragCoord.xy, vec2(0.06711056, 0.00583715)))); }
-vec2 spiral(int k, int count, float start) {
-    float radius = sqrt((float(k) + 0.5) / float(count)), angle = 2.399963 * float(k) + 2.0 * PI * start;
-    return radius * vec2(cos(angle), sin(angle));
-}
-float openness(vec3 n) {
-    // Share of the hemisphere over a surface that nothing in the picture stands in, with the cosine's weight.
-    vec3 c = turn * (place - eye), m = turn * n;
-    vec3 s = normalize(abs(m.z) < 0.9 ? cross(m, vec3(0.0, 0.0, 1.0)) : cross(m, vec3(1.0, 0.0, 0.0))), t = cross(m, s);
-    float open = 0.0, start = dither();
-    for (int k = 0; k < 12; k++) {
-        vec2 d = spiral(k, 12, start);
-        vec3 way = d.x * s + d.y * t + sqrt(max(0.0, 1.0 - dot(d, d))) * m;
-        float free = 1.0;
-        for (int step = 1; step <= 3; step++) {
-            vec3 at = c + way * reach * float(step * step) / 9.0;
-            vec2 p = 0.5 + 0.5 * (lens.xy * at.xy / at.z + lens.zw);
-            float there = texture(surfaces, p).w;
-            float before = at.z - there;
-            if (there > 0.0 && before > 0.004 && before < reach) free = min(free, float(step - 1) / 3.0);
-        }
-        open += free;
-    }
-    return open / 12.0;
+// How far the plane of a surface lies from the lamp where the map is read beside it.
+float plane_at(vec2 p, vec3 at, vec3 m) {
+    vec2 q = (2.0 * p - 1.0 - fit.zw) / fit.xy;
+    float z = perspective ? dot(m, at) / dot(m, vec3(q, 1.0)) : at.z - dot(m.xy, q - at.xy) / m.z;
+    return clamp(z, at.z - 0.3 * abs(at.z) - 0.1, at.z + 0.3 * abs(at.z) + 0.1);
 }
 float lit(vec3 n, vec3 to_lamp) {
-    // Percentage-closer soft shadows (Fernando, 2005).
-    vec3 at = axes * (place + n * bias * (1.0 + 2.0 * (1.0 - abs(dot(n, to_lamp)))) - origin);
-    float w = perspective ? at.z : 1.0;
-    if (w <= 0.0) return 1.0;
+    // Percentage-closer soft shadows (Fernando, 2005), compared with the receiver's own plane.
+    vec3 at = axes * (place - origin), m = axes * n;
+    float w = perspective ? at.z : 1.0, skin_m = bias * w + 0.0007;
     vec2 p = 0.5 + 0.5 * (at.xy * fit.xy / w + fit.zw);
+    if (w <= 0.0 || any(lessThan(p, vec2(0.0))) || any(greaterThan(p, vec2(1.0)))) return 1.0;
     float start = dither(), blockers = 0.0, sum = 0.0;
-    vec2 wide = perspective ? 0.5 * fit.xy * size_texels / at.z : 0.5 * fit.xy * sun_spread;
+    vec2 wide = perspective ? 0.5 * fit.xy * size_m / at.z : 0.5 * fit.xy * sun_spread;
     vec2 search = perspective ? wide * 0.5 : wide * 0.5 + 0.002;
     for (int k = 0; k < 16; k++) {
-        float d = texture(shadow, p + search * spiral(k, 16, start)).x;
-        if (d > 0.0 && d < at.z - bias) { blockers += 1.0; sum += d; }
+        vec2 there = p + search * spiral(k, 16, start);
+        float d = texture(shadow, there).x;
+        if (d > 0.0 && d < plane_at(there, at, m) - skin_m) { blockers += 1.0; sum += d; }
     }
     if (blockers == 0.0) return 1.0;
     float d = sum / blockers;
-    vec2 blur = perspective ? wide * (at.z - d) / d : wide * (at.z - d);
-    blur = max(blur, vec2(1.0 / 2048.0));
+    vec2 blur = max(perspective ? wide * (at.z - d) / d : wide * (at.z - d), vec2(1.0 / 2048.0));
     float free = 0.0;
     for (int k = 0; k < 24; k++) {
-        float there = texture(shadow, p + blur * spiral(k, 24, start)).x;
-        free += there > 0.0 && there < at.z - bias ? 0.0 : 1.0;
+        vec2 there = p + blur * spiral(k, 24, start);
+        float d = texture(shadow, there).x;
+        free += d > 0.0 && d < plane_at(there, at, m) - skin_m ? 0.0 : 1.0;
     }
     return free / 24.0;
 }
@@ -188,7 +179,7 @@ void main() {
     vec3 n = seen_normal(), view = normalize(eye - place), mirror = 2.0 * dot(n, view) * n - view;
     vec3 matt = vec3(0.0), mirrored = vec3(0.0), glow = vec3(0.0);
     if (lamp == 0) {
-        float open = openness(n), up = tilted(n.z), down = tilted(-n.z);
+        float open = texture(openness, gl_FragCoord.xy / size).x, up = tilted(n.z), down = tilted(-n.z);
         matt = open * (horizon * (1.0 + through) + (zenith - horizon) * (up + through * down)
                        + (ground - horizon) * (down + through * up));
         vec3 soft = horizon + (zenith - horizon) * tilted(mirror.z) + (ground - horizon) * tilted(-mirror.z);
@@ -215,6 +206,44 @@ void main() {
     if (kind == 2) { out_light = vec4((colour + (1.0 - colour) * rim) * mirrored + colour * glow, fallen); return; }
     float gloss = kind == 1 ? gloss_entry.y + (1.0 - gloss_entry.y) * rim : 0.0;
     out_light = vec4(colour * ((1.0 - gloss) * matt + glow) + gloss * mirrored, fallen);
+}
+"""
+)
+
+DEPTH_FRAGMENT = (
+    "#version 330\n"
+    + _SKIN
+    + """
+void main() { drop_hidden(); }
+"""
+)
+
+OPEN_FRAGMENT = (
+    "#version 330\n"
+    + _DISC
+    + """
+uniform sampler2D surfaces; uniform vec4 lens; uniform float reach;
+in vec2 at; layout(location = 0) out float out_open;
+void main() {
+    // Share of the hemisphere over a surface that nothing in the picture stands in, with the cosine's weight.
+    vec4 seen = texelFetch(surfaces, ivec2(gl_FragCoord.xy), 0);
+    if (seen.w == 0.0) { out_open = 1.0; return; }
+    vec3 m = seen.xyz, c = vec3((at - lens.zw) / lens.xy, 1.0) * seen.w;
+    vec3 s = normalize(abs(m.z) < 0.9 ? cross(m, vec3(0.0, 0.0, 1.0)) : cross(m, vec3(1.0, 0.0, 0.0))), t = cross(m, s);
+    float open = 0.0, start = dither();
+    for (int k = 0; k < 16; k++) {
+        vec2 d = spiral(k, 16, start);
+        vec3 way = d.x * s + d.y * t + sqrt(max(0.0, 1.0 - dot(d, d))) * m;
+        float free = 1.0;
+        for (int part = 1; part <= 3; part++) {
+            vec3 p = c + way * reach * float(part * part) / 9.0;
+            float there = texture(surfaces, 0.5 + 0.5 * (lens.xy * p.xy / p.z + lens.zw)).w;
+            float before = p.z - there;
+            if (there > 0.0 && before > 0.004 && before < reach) free = min(free, float(part - 1) / 3.0);
+        }
+        open += free;
+    }
+    out_open = open / 16.0;
 }
 """
 )

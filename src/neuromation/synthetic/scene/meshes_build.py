@@ -1,7 +1,7 @@
 """How meshes are put together: patches of triangles that are welded, given normals and frozen. Knows no product.
 
 Everything is plain arithmetic with square roots, so that a mesh has the same bits on every machine; circles come from
-`circle`, whose points are exactly symmetric.
+`circle`, sines from `sine_cosine`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def check_segments(segments: int, least: int = 3) -> None:
 def sine_cosine(turns: float) -> tuple[float, float]:
     """Sine and cosine of an angle in whole turns, good to 1e-16 and the same bits everywhere.
 
-    The angle is brought into the first eighth of a turn, so that symmetric angles have exactly symmetric values.
+    The angle is brought into the first eighth of a turn, where a short series is exact.
     """
     turns -= float(np.floor(turns))
     quarter = int(turns * 4)
