@@ -1,20 +1,18 @@
 """The one door to numba: `compiled` turns a plain function over numbers and arrays into machine code, exact everywhere.
 
-No fastmath and no fused multiply-add: the same bits on every x86 processor. Code is compiled at its first call, which
-takes seconds, and kept on disk in `machine_code.folder()`. Where nothing can be written, each process compiles anew.
+No fastmath and no fused multiply-add: the same bits on every x86 processor. numba is loaded at the first call of any such
+function and not before, so that whoever only lists generators or reads their parameters does not pay for it. Code is
+compiled at its first call, which takes seconds, and kept on disk in `machine_code.folder()`. Where nothing can be written,
+each process compiles anew.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
-
-import numba
-from numba import njit
+from typing import Any, TypeVar, cast
 
 from neuromation.kernel import machine_code
-
-numba.config.CACHE_DIR = str(machine_code.folder())
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -24,9 +22,36 @@ def compiled(function: Function) -> Function:
 
     What it calls must be compiled too.
     """
-    options = {"error_model": "numpy", "nogil": True}
-    try:
-        made: Function = njit(cache=True, **options)(function)
-    except RuntimeError:  # numba found no folder it may write to
-        made = njit(**options)(function)
-    return made
+    return cast(Function, _Compiled(function))
+
+
+class _Compiled:
+    """A function that becomes numba's when it is first needed, be it by Python or by another compiled function."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, function)
+        self._function = function
+
+    @functools.cached_property
+    def _dispatcher(self) -> Any:
+        import numba
+
+        numba.config.CACHE_DIR = str(machine_code.folder())
+        options = {"error_model": "numpy", "nogil": True}
+        try:
+            return numba.njit(cache=True, **options)(self._function)
+        except RuntimeError:  # numba found no folder that it may write to
+            return numba.njit(**options)(self._function)
+
+    @property
+    def _numba_type_(self) -> Any:
+        """What numba takes this for when it meets it in another function: the dispatcher itself."""
+        return self._dispatcher._numba_type_
+
+    @property
+    def stats(self) -> Any:
+        """numba's counts of how often code was found on disk, and how often it was made."""
+        return self._dispatcher.stats
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._dispatcher(*arguments)
