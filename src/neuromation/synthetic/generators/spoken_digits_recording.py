@@ -21,18 +21,18 @@ Floats = NDArray[np.float64]
 
 RATE_HZ = 8000
 _FRAME = 80  # samples, 10 ms
-_QUIET = 0.02  # of the loudest frame's level: what lies below at both ends is silence
+QUIET_MIN = 0.015  # of the loudest frame's level: what lies below at both ends is silence in any case
 _SECONDS_MAX = 4.0
 _TILT_KEEP = 0.58  # of a leaky average with its corner at 700 Hz
 
 
-def trimmed(sound: Floats) -> Floats:
-    """The sound without quiet ends."""
+def trimmed(sound: Floats, quiet: float) -> Floats:
+    """The sound without its quiet ends: frames below `quiet`, a part of the loudest frame's level."""
     count = sound.size // _FRAME
     if count < 2:
         return sound
     levels = [acoustics.level(sound[k * _FRAME : (k + 1) * _FRAME]) for k in range(count)]
-    loud = [k for k, value in enumerate(levels) if value > _QUIET * max(levels)]
+    loud = [k for k, value in enumerate(levels) if value > quiet * max(levels)]
     if not loud:
         return sound
     start, end = loud[0] * _FRAME, (loud[-1] + 1) * _FRAME
