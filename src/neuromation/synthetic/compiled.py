@@ -21,9 +21,29 @@ def compiled(function: Function) -> Function:
     What it calls must be compiled too. numba notices a changed file, but not changed files of what it calls: whoever
     edits these modules removes the `*.nbi` files beside them.
     """
-    options = {"error_model": "numpy", "nogil": True}
+    return _jitted(function)
+
+
+def kernel(function: Function) -> Function:
+    """As `compiled`, for inner loops that get all their arrays from their caller and make none.
+
+    References are not counted then, which in a loop over pixels costs more than the work.
+    """
+    return _jitted(function, _nrt=False)
+
+
+def inlined(function: Function) -> Function:
+    """As `kernel`, and made part of every compiled function that calls it: for small steps of inner loops.
+
+    A call hands arrays over field by field, which costs more than a few additions.
+    """
+    return _jitted(function, _nrt=False, forceinline=True)
+
+
+def _jitted(function: Function, **options: bool) -> Function:
+    chosen: dict[str, object] = {"error_model": "numpy", "nogil": True, **options}
     try:
-        made: Function = njit(cache=True, **options)(function)
+        made: Function = njit(cache=True, **chosen)(function)
     except RuntimeError:  # numba found no folder it may write to
-        made = njit(**options)(function)
+        made = njit(**chosen)(function)
     return made

@@ -13,20 +13,18 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromation.synthetic.compiled import compiled
+from neuromation.synthetic.compiled import compiled, inlined, kernel
 from neuromation.synthetic.exact import exact_cos, exact_sin
 from neuromation.synthetic.render.raster import Visibility
-from neuromation.synthetic.render.raster_lens import FIXED, Lens
-from neuromation.synthetic.render.raster_pack import CAM_CX, CAM_CY, CAM_FOCAL, Floats, Ints, Singles
+from neuromation.synthetic.render.raster_pack import CAM_FOCAL, Floats, Ints, Singles
+from neuromation.synthetic.render.shade_grid import GRID_PX, in_plane, plane_normal
 
-GRID_PX = 2  # every second pixel, across and down
-_LINES = 2  # through every pixel
+_LINES = 1  # through every pixel
 _STEPS = 5  # along either half of a line
 _TURNS = 16  # of the pattern of 4 x 4
 _REACH_SHARE = 0.16  # how far occluders are searched, of the mean distance
 _REACH_MAX_PX = 120.0
 _THIN = 0.05  # how fast a horizon sinks behind something thin
-_SAME_PLANE = 0.004  # relative distance from a pixel's plane that is still the same surface
 _ALBEDO = 0.45  # of the surroundings, whose light fills what they shade
 
 # Of one place: where it is in the camera's frame, and the direction to the camera.
@@ -49,57 +47,24 @@ _DIRECTIONS = _line_directions()
 _PATTERN = np.array([0, 8, 2, 10, 12, 4, 14, 6, 3, 11, 1, 9, 15, 7, 13, 5], dtype=np.int64)
 
 
-def sky_openness(visible: Visibility, cam: Floats, lens: Lens, size: tuple[int, int]) -> tuple[Singles, Singles]:
-    """The share of the sky's light that reaches the surface of every second pixel, across and down.
+def sky_openness(visible: Visibility, cam: Floats, size: tuple[int, int], places: Singles, mean_m: float) -> Singles:
+    """The share of the sky's light that reaches the surfaces of the grid, float32 (rows, columns), 0..1.
 
-    Returns:
-        float32 (rows, columns), 0..1; and float32 (rows * columns, 3), where those surfaces are in the camera's frame,
-        the origin where there is nothing.
+    `places` are those of the grid in the camera's frame, `mean_m` away in the mean.
     """
     width, height = size
     rows, columns = -(-height // GRID_PX), -(-width // GRID_PX)
-    places = np.empty((rows * columns, 3), dtype=np.float32)
-    view = (cam, lens.bends, lens.centres, width, height)
-    reach = _places(visible.nearness, view, places) * _REACH_SHARE
     raw = np.ones((rows, columns), dtype=np.float32)
-    if reach > 0.0:
-        _search((visible.seen, visible.nearness, visible.planes), view, _DIRECTIONS, _PATTERN, reach, places, raw)
-    openness = np.empty_like(raw)
-    _filter(visible.seen, visible.planes, width, places, raw, openness)
-    return openness, places
+    openness = np.ones((rows, columns), dtype=np.float32)
+    if mean_m > 0.0:
+        focal = float(cam[CAM_FOCAL])
+        reach = mean_m * _REACH_SHARE
+        _search(visible.seen, visible.planes, (width, focal), _DIRECTIONS, _PATTERN, (reach, places), raw)
+        _filter(visible.seen, visible.planes, width, places, 1.0 / focal, raw, openness)
+    return openness
 
 
-@compiled
-def _ray(at: int, view: tuple[Floats, bool, NDArray[np.int32], int, int]) -> tuple[float, float]:
-    cam, bends, centres, width, _ = view
-    if bends:
-        px, py = float(centres[at, 0]) / FIXED, float(centres[at, 1]) / FIXED
-    else:
-        px, py = at % width + 0.5, at // width + 0.5
-    return (px - cam[CAM_CX]) / cam[CAM_FOCAL], (py - cam[CAM_CY]) / cam[CAM_FOCAL]
-
-
-@compiled
-def _places(nearness: Singles, view: tuple[Floats, bool, NDArray[np.int32], int, int], places: Singles) -> float:
-    """Fill in the places of the grid's pixels in the camera's frame; mean depth."""
-    width = view[3]
-    columns = (width + GRID_PX - 1) // GRID_PX
-    total, count = 0.0, 0
-    for i in range(len(places)):
-        at = (i // columns) * GRID_PX * width + (i % columns) * GRID_PX
-        near = nearness[at, 0]
-        places[i, 0] = places[i, 1] = places[i, 2] = np.float32(0.0)
-        if near <= 0.0:
-            continue
-        x, y = _ray(at, view)
-        depth = 1.0 / near
-        places[i, 0], places[i, 1], places[i, 2] = np.float32(x * depth), np.float32(y * depth), np.float32(depth)
-        total += depth
-        count += 1
-    return total / count if count else 0.0
-
-
-@compiled
+@inlined
 def _arc_cosine(x: float) -> float:
     """The arc cosine to 1e-4 (Abramowitz and Stegun, 4.4.45)."""
     size = min(1.0, abs(x))
@@ -107,7 +72,7 @@ def _arc_cosine(x: float) -> float:
     return angle if x >= 0.0 else math.pi - angle
 
 
-@compiled
+@inlined
 def _cosine(x: float) -> float:
     """The cosine to 1e-4."""
     turns = x * (0.5 / math.pi)
@@ -117,7 +82,7 @@ def _cosine(x: float) -> float:
     return -q * (1.0 + s * (-0.16666667 + s * (0.00833333 + s * (-0.00019841 + s * 0.0000027557))))
 
 
-@compiled
+@inlined
 def _horizon(
     start: tuple[int, int],
     along: tuple[float, float],
@@ -164,19 +129,19 @@ def _horizon(
     return highest
 
 
-@compiled
+@kernel
 def _search(
-    visible: tuple[Ints, Singles, Floats],
-    view: tuple[Floats, bool, NDArray[np.int32], int, int],
+    seen: Ints,
+    planes: Floats,
+    view: tuple[int, float],
     directions: Floats,
     pattern: NDArray[np.int64],
-    reach: float,
-    places: Singles,
+    searched: tuple[float, Singles],
     raw: Singles,
 ) -> None:
     """Fill in how open every pixel of the grid is, before the filter."""
-    seen, _, planes = visible
-    width = view[3]
+    width, focal = view
+    reach, places = searched
     rows, columns = raw.shape
     grid = (columns, rows, reach, places)
     for j in range(rows):
@@ -189,14 +154,12 @@ def _search(
             px, py, pz = float(places[p, 0]), float(places[p, 1]), float(places[p, 2])
             away = -1.0 / math.sqrt(px * px + py * py + pz * pz)
             spot = (px, py, pz, px * away, py * away, pz * away)
-            nx = -(planes[t, 0] + planes[t, 3] + planes[t, 6])
-            ny = -(planes[t, 1] + planes[t, 4] + planes[t, 7])
-            nz = -(planes[t, 2] + planes[t, 5] + planes[t, 8])
-            length = math.sqrt(nx * nx + ny * ny + nz * nz)
+            nx, ny, nz = plane_normal(planes, t)
+            length = -math.sqrt(nx * nx + ny * ny + nz * nz)
             normal = (nx / length, ny / length, nz / length)
             turn = pattern[(j & 3) * 4 + (i & 3)]
             jitter = 0.25 + 0.75 * ((turn * 7) % _TURNS) / _TURNS
-            far = (min(_REACH_MAX_PX, reach * view[0][CAM_FOCAL] / pz) / GRID_PX, jitter)
+            far = (min(_REACH_MAX_PX, reach * focal / pz) / GRID_PX, jitter)
             total = 0.0
             for line in range(_LINES):
                 along = (directions[turn, line, 0], directions[turn, line, 1])
@@ -204,7 +167,7 @@ def _search(
             raw[j, i] = np.float32(total / _LINES)
 
 
-@compiled
+@inlined
 def _line_light(
     start: tuple[int, int],
     along: tuple[float, float],
@@ -239,8 +202,10 @@ def _line_light(
     return length * 0.25 * arc
 
 
-@compiled
-def _filter(seen: Ints, planes: Floats, width: int, places: Singles, raw: Singles, openness: Singles) -> None:
+@kernel
+def _filter(
+    seen: Ints, planes: Floats, width: int, places: Singles, pixel: float, raw: Singles, openness: Singles
+) -> None:
     """Means over the pattern's 4 x 4 pixels of the same surface, and the light that close things reflect."""
     rows, columns = raw.shape
     a, b, c = 2.0404 * _ALBEDO - 0.3324, -4.7951 * _ALBEDO + 0.6417, 2.7552 * _ALBEDO + 0.6903
@@ -250,13 +215,12 @@ def _filter(seen: Ints, planes: Floats, width: int, places: Singles, raw: Single
             if t < 0:
                 openness[j, i] = np.float32(1.0)
                 continue
-            nx, ny = planes[t, 0] + planes[t, 3] + planes[t, 6], planes[t, 1] + planes[t, 4] + planes[t, 7]
-            nz = planes[t, 2] + planes[t, 5] + planes[t, 8]
+            normal = plane_normal(planes, t)
             total, weight = 0.0, 0.0
             for row in range(max(0, j - 2), min(rows, j + 2)):
                 for column in range(max(0, i - 2), min(columns, i + 2)):
                     p = row * columns + column
-                    if abs(nx * places[p, 0] + ny * places[p, 1] + nz * places[p, 2] - 1.0) <= _SAME_PLANE:
+                    if in_plane(normal, places, p, 2.0 * pixel):
                         total += raw[row, column]
                         weight += 1.0
             share = min(1.0, max(0.0, total / weight if weight > 0.0 else float(raw[j, i])))
