@@ -154,7 +154,7 @@ def design_for(
     unknown = category if category and category.lower() not in GOODS else ""
     brand = brand or invented_brand(d[1:3])
     b = unit_rng(_seed(f"brand/{brand}"), 0, "packaging").random(8).tolist()
-    variety = variety or _pick(goods.varieties, d[3])
+    variety = variety or _pick(tuple(v for v in goods.varieties if v != (title or goods.title)), d[3])
     ground = goods.grounds[int(d[4] * len(goods.grounds))]
     brand_colour = colour(_pick(_BRAND_COLOURS, b[0]))
     if d[5] < 0.35:  # a house with a colour of its own
