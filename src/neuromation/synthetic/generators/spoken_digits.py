@@ -16,11 +16,12 @@ from neuromation.kernel.rng import unit_rng
 from neuromation.synthetic.generator import BaseGenerator, Layer, Unit
 from neuromation.synthetic.generators import spoken_digits_recording as recording
 from neuromation.synthetic.generators import spoken_digits_speech as speech
-from neuromation.synthetic.generators.spoken_digits_voices import Speaker, pick, speaker
+from neuromation.synthetic.generators.draws import pick
+from neuromation.synthetic.generators.spoken_digits_recording import RATE_HZ
+from neuromation.synthetic.generators.spoken_digits_voices import Speaker, speaker
 
 Floats = NDArray[np.float64]
 
-RATE_HZ = 8000
 _WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _TONES = (",", "!", "?")  # a listed, a called and an asked word; stated ones end in a full stop
 _TONE_WEIGHTS = (5.0, 3.0, 1.0)
@@ -116,7 +117,7 @@ class SpokenDigits(BaseGenerator):
         """
         assert isinstance(params, SpokenDigitsParams), "parse_params makes the parameters"
         rng = unit_rng(seed, index)
-        digit = pick(tuple(params.class_weights or [1.0] * 10), rng)
+        digit = pick(params.class_weights or [1.0] * 10, rng)
         number = int(rng.integers(params.speakers))
         who = speaker(params, seed, number)
         lively, tone = float(rng.random()) < params.liveliness, _TONES[pick(_TONE_WEIGHTS, rng)]

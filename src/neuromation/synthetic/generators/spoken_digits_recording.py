@@ -12,7 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from neuromation.synthetic.generators import acoustics
-from neuromation.synthetic.generators.spoken_digits_voices import bell, pick
+from neuromation.synthetic.generators.draws import bell, pick
 
 if TYPE_CHECKING:
     from neuromation.synthetic.generators.spoken_digits import SpokenDigitsParams
@@ -50,7 +50,8 @@ def played(params: SpokenDigitsParams, sound: Floats, *, rate_hz: int, tract: fl
     count = int(min(_SECONDS_MAX * RATE_HZ, sound.size / speed + 1))
     places = np.arange(count, dtype=np.float64) * (5.0 / count)
     steps = speed * acoustics.along(knots, places)
-    positions = np.add.accumulate(steps) - steps[0]  # adds one after the other, so its bits are the same everywhere
+    positions = np.add.accumulate(steps)  # adds one after the other, so its bits are the same everywhere
+    positions = (positions - positions[0]) * (speed * count / positions[-1])  # from the first sample to the last
     return acoustics.interpolated(sound, positions, cutoff=0.94 / speed)
 
 
