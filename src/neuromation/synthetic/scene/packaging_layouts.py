@@ -109,11 +109,9 @@ def full(c: Canvas, d: Design, a: Area) -> None:
         slant=0.12 * (d.draws[5] < 0.5),
     )
     flavour = a.part(0.2, 0.375, 0.6, 0.065)
-    c.fill(
-        rounded(flavour.x, flavour.y, flavour.w, flavour.h, 0.5 * flavour.h),
-        d.tint if brightness(mixed(d.tint, g, 0)) != brightness(g) else ink,
-    )
-    text_in(c, d.variety, "human-bold", ink_on(d.tint), flavour.part(0.08, 0.2, 0.84, 0.6))
+    pill = d.tint if abs(brightness(d.tint) - brightness(g)) > 12 else ink
+    c.fill(rounded(flavour.x, flavour.y, flavour.w, flavour.h, 0.5 * flavour.h), pill)
+    text_in(c, d.variety, "human-bold", ink_on(pill), flavour.part(0.08, 0.2, 0.84, 0.6))
     picture_in(c, d, x, y + 0.04 * a.h, min(0.42 * a.w, 0.22 * a.h))
     if d.draws[6] < 0.7:
         seal(
@@ -322,8 +320,9 @@ def wide(c: Canvas, d: Design, a: Area) -> None:
     picture_in(c, d, x, y, min(0.34 * a.h, 0.15 * a.w))
     logo(c, d, a.part(0.08, 0.14, 0.46, 0.3), g)
     text_in(c, d.title, d.title_face, legible(darker(d.tint, 0.1), g), a.part(0.08, 0.5, 0.46, 0.18), anchor=0.5)
-    text_in(c, d.variety, d.text_face, ink_on(g), a.part(0.12, 0.72, 0.38, 0.11), anchor=0.5)
-    amount(c, d, a.part(0.1, 0.79, 0.2, 0.07) if d.layout == "panel" else a.part(0.08, 0.87, 0.2, 0.08), ink_on(g), 0.0)
+    text_in(c, d.variety, d.text_face, ink_on(g), a.part(0.08, 0.71, 0.46, 0.1), anchor=0.5)
+    foot = a.part(0.62, 0.8, 0.32, 0.07) if d.layout == "panel" else a.part(0.08, 0.87, 0.2, 0.08)
+    amount(c, d, foot, ink_on(g), 1.0 if d.layout == "panel" else 0.0)
 
 
 def front(c: Canvas, d: Design, a: Area) -> None:

@@ -85,75 +85,74 @@ def wave(area: Area, v: float, swing: float, cycles: float = 0.5, shift: float =
 
 def logo(c: Canvas, d: Design, area: Area, ground: Colour) -> None:
     """The brand's name, as this brand always writes it, over a ground."""
-    tone, face = d.brand_colour, d.brand_face
     text = d.brand.upper() if len(d.brand) % 2 else d.brand
+    if d.logo in ("oval", "box", "ribbon", "disc"):
+        _logo_on_field(c, d, area, ground, text)
+        return
+    ink, face = legible(d.brand_colour, ground), d.brand_face
+    if d.emblem and d.logo != "arched":
+        emblem(c, d.emblem, *area.at(0.5, 0.13), 0.17 * min(area.h, area.w), legible(d.tint, ground))
+        area = area.part(0.0, 0.3, 1.0, 0.7)
     em = min(area.h / 0.72, area.w / max(fonts.width_of(text, face), 1e-6))
     wide, high = em * fonts.width_of(text, face), 0.72 * em
     x, y = area.x + 0.5 * area.w, area.y + 0.5 * area.h
-    if d.logo in ("oval", "box", "ribbon", "disc"):
-        field = (
-            tone if abs(brightness(tone) - brightness(ground)) > 40 else mixed(lighter(tone, 0.0), ink_on(ground), 0.85)
-        )
-        rim = PAPER if brightness(field) < 150 else DARK
-        inner = area.part(0.14, 0.24, 0.72, 0.52)
-        if d.logo == "oval":
-            c.fill(ellipse(x, y, 0.52 * area.w, 0.58 * area.h), rim)
-            c.fill(
-                ellipse(x, y, 0.50 * area.w, 0.54 * area.h),
-                linear(lighter(field, 0.12), darker(field, 0.15), (x, y - area.h / 2), (x, y + area.h / 2)),
-            )
-        elif d.logo == "box":
-            c.fill(rounded(area.x, area.y, area.w, area.h, 0.2 * area.h), field)
-        elif d.logo == "ribbon":
-            c.fill(
-                polygon(
-                    [
-                        area.at(-0.06, 0.2),
-                        area.at(1.06, 0.08),
-                        area.at(1.0, 0.5),
-                        area.at(1.06, 0.88),
-                        area.at(-0.06, 0.96),
-                        area.at(0, 0.58),
-                    ]
-                ),
-                darker(field, 0.3),
-            )
-            c.fill(polygon([area.at(0.02, 0.08), area.at(0.98, 0.0), area.at(0.98, 0.86), area.at(0.02, 0.98)]), field)
-        else:
-            r = 0.62 * min(area.h, 0.6 * area.w)
-            c.fill(ellipse(x, y, r * 1.35, r), rim)
-            c.fill(ellipse(x, y, r * 1.27, r * 0.92), field)
-            inner = Area(x - r, y - 0.5 * r, 2 * r, r)
-        text_in(c, text, face, rim, inner)
-        return
-    ink = legible(tone, ground)
     if d.logo == "arched":
         radius = 1.1 * area.w
         c.fill(fonts.around(text, face, radius=radius, em=0.86 * em).moved(x, y + radius + 0.2 * area.h), ink)
         c.fill(stroke(arc_line(x, y + radius + 0.45 * area.h, radius, -0.30, -0.20), 0.05 * area.h), ink)
-        return
-    if d.logo == "shadowed":
+    elif d.logo == "shadowed":
         placed = fonts.line(text, face).scaled(em).moved(x - wide / 2, y + high / 2)
+        behind = darker(ink, 0.5) if brightness(ink) > 90 else lighter(ink, 0.6)
         for k in range(3, 0, -1):
-            c.fill(
-                placed.moved(0.025 * em * k, 0.025 * em * k),
-                darker(ink, 0.5) if brightness(ink) > 90 else lighter(ink, 0.6),
-            )
+            c.fill(placed.moved(0.025 * em * k, 0.025 * em * k), behind)
         c.fill(placed, ink)
-        return
-    text_in(c, text, face, ink, area)
+    else:
+        text_in(c, text, face, ink, area)
     if d.logo == "underlined":
-        c.fill(
-            smooth(
-                [
-                    (x - wide / 2, y + 0.85 * high),
-                    (x, y + 0.68 * high),
-                    (x + wide / 2, y + 0.8 * high),
-                    (x, y + 0.8 * high),
-                ]
-            ),
-            legible(d.tint, ground),
-        )
+        line = [(-wide / 2, 0.85 * high), (0.0, 0.68 * high), (wide / 2, 0.8 * high), (0.0, 0.8 * high)]
+        c.fill(smooth(line).moved(x, y), legible(d.tint, ground))
+
+
+def _logo_on_field(c: Canvas, d: Design, area: Area, ground: Colour, text: str) -> None:
+    """A name in an oval, a box, a ribbon or a disc of the brand's colour."""
+    apart = abs(brightness(d.brand_colour) - brightness(ground))
+    field = d.brand_colour if apart > 40 else mixed(d.brand_colour, ink_on(ground), 0.85)
+    rim = PAPER if brightness(field) < 150 else DARK
+    x, y = area.x + 0.5 * area.w, area.y + 0.5 * area.h
+    inner = area.part(0.14, 0.24, 0.72, 0.52)
+    if d.logo == "oval":
+        c.fill(ellipse(x, y, 0.52 * area.w, 0.58 * area.h), rim)
+        shade = linear(lighter(field, 0.12), darker(field, 0.15), (x, y - area.h / 2), (x, y + area.h / 2))
+        c.fill(ellipse(x, y, 0.50 * area.w, 0.54 * area.h), shade)
+    elif d.logo == "box":
+        c.fill(rounded(area.x, area.y, area.w, area.h, 0.2 * area.h), field)
+    elif d.logo == "ribbon":
+        tails = ((-0.06, 0.2), (1.06, 0.08), (1.0, 0.5), (1.06, 0.88), (-0.06, 0.96), (0.0, 0.58))
+        c.fill(polygon([area.at(u, v) for u, v in tails]), darker(field, 0.3))
+        c.fill(polygon([area.at(0.02, 0.08), area.at(0.98, 0.0), area.at(0.98, 0.86), area.at(0.02, 0.98)]), field)
+    else:
+        r = 0.62 * min(area.h, 0.6 * area.w)
+        c.fill(ellipse(x, y, r * 1.35, r), rim)
+        c.fill(ellipse(x, y, r * 1.27, r * 0.92), field)
+        inner = Area(x - r, y - 0.5 * r, 2 * r, r)
+    text_in(c, text, d.brand_face, rim, inner)
+
+
+def emblem(c: Canvas, name: str, x: float, y: float, s: float, ink: Colour) -> None:
+    """A brand's small sign: one of `packaging_design.EMBLEMS`."""
+    shapes: dict[str, list[Path]] = {
+        "crown": [polygon([(-1, 0.6), (-1, -0.5), (-0.5, 0.05), (0, -0.8), (0.5, 0.05), (1, -0.5), (1, 0.6)])],
+        "leaf": [smooth([(-0.9, 0.6), (-0.6, -0.3), (0.3, -0.8), (0.9, -0.7), (0.7, 0.1), (0.0, 0.6)])],
+        "sun": [ellipse(0, 0, 0.5, points=24), *(rectangle(0.62, -0.07, 0.36, 0.14).turned(k / 10) for k in range(10))],
+        "peak": [polygon([(-1, 0.6), (-0.3, -0.7), (0.15, 0.05), (0.4, -0.3), (1, 0.6)])],
+        "star": [star(0, 0, 0.95, 0.4, 5)],
+        "waves": [
+            stroke([(-0.9, v), (-0.45, v - 0.2), (0, v), (0.45, v - 0.2), (0.9, v)], 0.18) for v in (-0.3, 0.15, 0.6)
+        ],
+        "heart": [smooth([(0, 0.8), (-0.85, -0.05), (-0.6, -0.7), (0, -0.35), (0.6, -0.7), (0.85, -0.05)])],
+        "diamonds": [polygon([(a, -0.6), (a + 0.4, 0), (a, 0.6), (a - 0.4, 0)]) for a in (-0.7, 0.0, 0.7)],
+    }
+    c.fill(joined(shapes[name]).scaled(s).moved(x, y), ink)
 
 
 def seal(c: Canvas, d: Design, x: float, y: float, r: float, text: str, tone: Colour) -> None:
