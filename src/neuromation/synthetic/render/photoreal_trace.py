@@ -143,7 +143,7 @@ def _is_lit(rays: Rays, origin: Three, direction: Three, far: float) -> bool:
     handles, ray, _ = rays
     _aim(rays, origin, direction, 0.0, far)
     call_embree(handles[1], handles[2], handles[3])
-    return ray[FAR] >= 0.0
+    return bool(ray[FAR] >= 0.0)
 
 
 @compiled
