@@ -45,7 +45,12 @@ def _drawn_elsewhere(folder: Path, cpu: str, emulator: list[str]) -> str:
     here = str(Path(__file__).parent)
     code = f"import sys; sys.path.insert(0, {here!r}); import test_synth_exactness as t; print(t.draw_tiny())"
     done = subprocess.run(
-        [*emulator, sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=1800
+        [*emulator, sys.executable, "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=1800,
     )
     return done.stdout.strip()
 

@@ -131,8 +131,10 @@ def _places(nearness: Singles, view: tuple[Floats, bool, NDArray[np.int32], int]
 
 
 def receivers_of(places: Singles, cam: Floats, columns: int) -> Floats:
-    """Every second place of the grid, across and down, that holds something, in the world: float64 (N, 3), metres."""
-    picked = places.reshape(-1, columns, 3)[::2, ::2].reshape(-1, 3).astype(np.float64)
+    """Every second place of the grid, and its last ones, that hold something, in the world: float64 (N, 3), metres."""
+    grid = places.reshape(-1, columns, 3)
+    some = (grid[::2, ::2], grid[-1:], grid[:, -1:])
+    picked = np.concatenate([part.reshape(-1, 3) for part in some]).astype(np.float64)
     picked = picked[picked[:, 2] > 0.0]
     x, y, z = picked[:, 0], picked[:, 1], picked[:, 2]
     world = [cam[9 + axis] + cam[axis] * x + cam[3 + axis] * y + cam[6 + axis] * z for axis in range(3)]

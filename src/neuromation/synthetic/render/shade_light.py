@@ -23,9 +23,9 @@ Triple = tuple[float, float, float]
 Surface = tuple[Triple, Triple, Triple, Triple, tuple[bool, float, float]]
 
 # Columns of a light's row: place or direction (3), colour times strength (3), half sides (3 + 3), where it shines (3),
-# how many patches along either side, area of a patch, whether it is an area, tangent of half a sun's size.
-_COLOUR, _U, _V, _SHINES, _PATCHES_U, _PATCHES_V, _PATCH_AREA, _IS_AREA, _SPREAD = 3, 6, 9, 12, 15, 16, 17, 18, 19
-LIGHT_COLUMNS = 20
+# area of one of its patches, whether it is an area, tangent of half a sun's size, the middles of the patches (4 x 3).
+_COLOUR, _U, _V, _SHINES, _PATCH_AREA, _IS_AREA, _SPREAD, _MIDDLES = 3, 6, 9, 12, 15, 16, 17, 18
+LIGHT_COLUMNS = 30
 _PATCHES = 4
 _HALF_DEGREE = 0.008726646259971648
 _STEPS = 64
@@ -64,7 +64,12 @@ def _pack_area(light: AreaLight, row: Floats) -> None:
     row[_SHINES : _SHINES + 3] = [part / size for part in n] if size > 0 else math.nan
     length_u, length_v = (math.sqrt(sum(part * part for part in side)) for side in (u, v))
     along = 1 if length_u < 0.4 * length_v else _PATCHES if length_u > 2.5 * length_v else 2
-    row[_PATCHES_U], row[_PATCHES_V] = along, _PATCHES // along
+    across = _PATCHES // along
+    for patch in range(_PATCHES):
+        su = (2.0 * (patch // across) + 1.0) / along - 1.0
+        sv = (2.0 * (patch % across) + 1.0) / across - 1.0
+        for axis in range(3):
+            row[_MIDDLES + 3 * patch + axis] = light.position[axis] + su * u[axis] + sv * v[axis]
     row[_PATCH_AREA] = 4.0 * size / _PATCHES
     row[_IS_AREA] = 1.0
 
@@ -168,26 +173,20 @@ def _highlight(
 def _area_facing(lights: Floats, index: int, place: Triple, normal: Triple, wrap: float) -> float:
     """Form factor of an area light: its patches as discs (Wallace et al., 1989), which stay finite nearby."""
     total = 0.0
-    nu, nv = int(lights[index, _PATCHES_U]), int(lights[index, _PATCHES_V])
-    for i in range(nu):
-        su = (2.0 * i + 1.0) / nu - 1.0
-        for j in range(nv):
-            sv = (2.0 * j + 1.0) / nv - 1.0
-            dx = lights[index, 0] + su * lights[index, _U] + sv * lights[index, _V] - place[0]
-            dy = lights[index, 1] + su * lights[index, _U + 1] + sv * lights[index, _V + 1] - place[1]
-            dz = lights[index, 2] + su * lights[index, _U + 2] + sv * lights[index, _V + 2] - place[2]
-            from_light = -(
-                dx * lights[index, _SHINES] + dy * lights[index, _SHINES + 1] + dz * lights[index, _SHINES + 2]
-            )
-            if from_light <= 0.0:
-                continue
-            square = dx * dx + dy * dy + dz * dz
-            facing = dx * normal[0] + dy * normal[1] + dz * normal[2]
-            if wrap > 0.0:
-                facing = (facing + wrap * math.sqrt(square)) / ((1.0 + wrap) * (1.0 + wrap))
-            if facing > 0.0:
-                area = lights[index, _PATCH_AREA]
-                total += facing * from_light * area / (square * (math.pi * square + area))
+    px, py, pz = place
+    nx, ny, nz = normal
+    sx, sy, sz = lights[index, _SHINES], lights[index, _SHINES + 1], lights[index, _SHINES + 2]
+    area = lights[index, _PATCH_AREA]
+    for patch in range(_PATCHES):
+        at = _MIDDLES + 3 * patch
+        dx, dy, dz = lights[index, at] - px, lights[index, at + 1] - py, lights[index, at + 2] - pz
+        from_light = -(dx * sx + dy * sy + dz * sz)
+        square = dx * dx + dy * dy + dz * dz
+        facing = dx * nx + dy * ny + dz * nz
+        if wrap > 0.0:
+            facing = (facing + wrap * math.sqrt(square)) / ((1.0 + wrap) * (1.0 + wrap))
+        if facing > 0.0 and from_light > 0.0:
+            total += facing * from_light * area / (square * (math.pi * square + area))
     return total
 
 

@@ -54,12 +54,14 @@ def sky_openness(visible: Visibility, cam: Floats, size: tuple[int, int], places
     """
     width, height = size
     rows, columns = -(-height // GRID_PX), -(-width // GRID_PX)
-    raw = np.ones((rows, columns), dtype=np.float32)
+    raw = np.zeros((rows * columns, 2), dtype=np.float32)
     openness = np.ones((rows, columns), dtype=np.float32)
     if mean_m > 0.0:
         focal = float(cam[CAM_FOCAL])
         reach = mean_m * _REACH_SHARE
-        _search(visible.seen, visible.planes, (width, focal), _DIRECTIONS, _PATTERN, (reach, places), raw)
+        _search(
+            visible.seen, visible.planes, (width, focal), _DIRECTIONS, _PATTERN, (reach, places), (rows, columns), raw
+        )
         _filter(visible.seen, visible.planes, width, places, 1.0 / focal, raw, openness)
     return openness
 
@@ -103,29 +105,20 @@ def _horizon(
     columns, rows, reach, places = grid
     px, py, pz, vx, vy, vz = spot
     highest = floor
-    reach2 = reach * reach
+    fade = 2.0 / (reach * reach)
     for k in range(_STEPS):
-        share = (k + far[1]) / _STEPS
+        share = (k + far[1]) * (1.0 / _STEPS)
         distance = 0.75 + far[0] * share * share
-        x = math.floor(start[0] + 0.5 + along[0] * distance)
-        y = math.floor(start[1] + 0.5 + along[1] * distance)
-        if x < 0 or y < 0 or x >= columns or y >= rows:
-            break
+        x = min(columns - 1, max(0, math.floor(start[0] + 0.5 + along[0] * distance)))
+        y = min(rows - 1, max(0, math.floor(start[1] + 0.5 + along[1] * distance)))
         at = y * columns + x
-        z = places[at, 2]
-        if z <= 0.0:
-            continue
-        dx, dy, dz = places[at, 0] - px, places[at, 1] - py, z - pz
-        square = dx * dx + dy * dy + dz * dz
-        if square >= reach2 or square <= 1e-14:
-            continue
+        dx, dy, dz = places[at, 0] - px, places[at, 1] - py, places[at, 2] - pz
+        square = dx * dx + dy * dy + dz * dz + 1e-14
         cosine = (dx * vx + dy * vy + dz * vz) / math.sqrt(square)
-        fade = 1.0 - square / reach2
-        cosine = floor + (cosine - floor) * min(1.0, 2.0 * fade)
-        if cosine > highest:
-            highest = cosine
-        else:
-            highest += _THIN * (cosine - highest)
+        # What is far away, or nothing at all (which lies at the camera), does not count.
+        near = min(1.0, max(0.0, 2.0 - square * fade)) if places[at, 2] > 0.0 else 0.0
+        cosine = floor + (cosine - floor) * near
+        highest = cosine if cosine > highest else highest + _THIN * (cosine - highest)
     return highest
 
 
@@ -137,12 +130,13 @@ def _search(
     directions: Floats,
     pattern: NDArray[np.int64],
     searched: tuple[float, Singles],
+    size: tuple[int, int],
     raw: Singles,
 ) -> None:
     """Fill in how open every pixel of the grid is, before the filter."""
     width, focal = view
     reach, places = searched
-    rows, columns = raw.shape
+    rows, columns = size
     grid = (columns, rows, reach, places)
     for j in range(rows):
         for i in range(columns):
@@ -160,11 +154,13 @@ def _search(
             turn = pattern[(j & 3) * 4 + (i & 3)]
             jitter = 0.25 + 0.75 * ((turn * 7) % _TURNS) / _TURNS
             far = (min(_REACH_MAX_PX, reach * focal / pz) / GRID_PX, jitter)
-            total = 0.0
+            total = most = 0.0
             for line in range(_LINES):
                 along = (directions[turn, line, 0], directions[turn, line, 1])
-                total += _line_light((i, j), along, far, spot, normal, grid)
-            raw[j, i] = np.float32(total / _LINES)
+                light, free = _line_light((i, j), along, far, spot, normal, grid)
+                total += light
+                most += free
+            raw[p, 0], raw[p, 1] = np.float32(total), np.float32(most)
 
 
 @inlined
@@ -175,9 +171,11 @@ def _line_light(
     spot: _Spot,
     normal: tuple[float, float, float],
     grid: tuple[int, int, float, Singles],
-) -> float:
-    """The light that reaches a surface in the plane of one line, between its two horizons; 1 in the mean of all lines
-    when nothing is in the way."""
+) -> tuple[float, float]:
+    """The light that reaches a surface in the plane of one line, between its two horizons, and what would without them.
+
+    In the mean over all lines the second is 1.
+    """
     vx, vy, vz = spot[3], spot[4], spot[5]
     # The line's direction at right angles to the view, and the axis about which the plane turns.
     dot = along[0] * vx + along[1] * vy
@@ -187,7 +185,7 @@ def _line_light(
     nx, ny, nz = normal[0] - ax * tilt, normal[1] - ay * tilt, normal[2] - az * tilt
     length = math.sqrt(nx * nx + ny * ny + nz * nz)
     if length < 1e-6:
-        return 0.0
+        return 0.0, 0.0
     cosine = min(1.0, max(-1.0, (nx * vx + ny * vy + nz * vz) / length))
     gamma = _arc_cosine(cosine)
     sine = math.sqrt(1.0 - cosine * cosine)
@@ -199,7 +197,7 @@ def _line_light(
     high = min(gamma + 0.5 * math.pi, _arc_cosine(ahead))
     low = max(gamma - 0.5 * math.pi, -_arc_cosine(behind))
     arc = 2.0 * cosine - _cosine(2.0 * high - gamma) - _cosine(2.0 * low - gamma) + 2.0 * sine * (high + low)
-    return length * 0.25 * arc
+    return length * 0.25 * arc, length * (cosine + gamma * sine)
 
 
 @kernel
@@ -207,7 +205,7 @@ def _filter(
     seen: Ints, planes: Floats, width: int, places: Singles, pixel: float, raw: Singles, openness: Singles
 ) -> None:
     """Means over the pattern's 4 x 4 pixels of the same surface, and the light that close things reflect."""
-    rows, columns = raw.shape
+    rows, columns = openness.shape
     a, b, c = 2.0404 * _ALBEDO - 0.3324, -4.7951 * _ALBEDO + 0.6417, 2.7552 * _ALBEDO + 0.6903
     for j in range(rows):
         for i in range(columns):
@@ -221,8 +219,8 @@ def _filter(
                 for column in range(max(0, i - 2), min(columns, i + 2)):
                     p = row * columns + column
                     if in_plane(normal, places, p, 2.0 * pixel):
-                        total += raw[row, column]
-                        weight += 1.0
-            share = min(1.0, max(0.0, total / weight if weight > 0.0 else float(raw[j, i])))
+                        total += raw[p, 0]
+                        weight += raw[p, 1]
+            share = min(1.0, max(0.0, total / weight)) if weight > 0.0 else 1.0
             # What is shaded also gets light from what shades it (Jimenez et al.: a fit for many bounces).
             openness[j, i] = np.float32(min(1.0, max(share, ((share * a + b) * share + c) * share)))

@@ -29,7 +29,8 @@ from neuromation.synthetic.render.shade_textures import TextureTable, is_hole
 from neuromation.synthetic.scene.model import AreaLight, Sun, Vector
 
 FAR = np.float32(1e30)  # of a texel that sees nothing
-_BORDER_TEXELS = 3.0
+_BORDER_TEXELS = 5.0
+_BESIDE = 0.05  # how far beside a map, of its side
 _SEARCH_TEXELS, _KERNEL_TEXELS = 2.0, 3.5  # half the width of a box in texels of its level, at most
 _SEARCH_MAX_TEXELS = 96.0
 _SLOPE_MAX = 10.0  # of a receiver against the light, beyond which its plane is not followed
@@ -391,8 +392,10 @@ def light_seen(
     if frames[light, PERSPECTIVE] != 0.0:
         bias *= t * t
     x, y = x * frames[light, SCALE_X] + frames[light, SHIFT_X], y * frames[light, SCALE_Y] + frames[light, SHIFT_Y]
-    if x < 0.0 or y < 0.0 or x >= side or y >= side:
+    # The map was fitted to a part of the pixels: what lies a little beside it sees what its border sees.
+    if min(x, y) < -_BESIDE * side or max(x, y) > (1.0 + _BESIDE) * side:
         return 1.0
+    x, y = min(side - 1.0, max(1.0, x)), min(side - 1.0, max(1.0, y))
     t -= bias
     wx = min(_SEARCH_MAX_TEXELS, frames[light, GROWS_X] * max(0.0, t - frames[light, NEAREST])) + 1.0
     wy = min(_SEARCH_MAX_TEXELS, frames[light, GROWS_Y] * max(0.0, t - frames[light, NEAREST])) + 1.0
