@@ -249,7 +249,7 @@ class WarehouseBin(BaseGenerator):
     )
     version = "1"
     classes: ClassVar[list[str]] = list(CLASSES)
-    cu_per_unit = 0.5
+    cu_per_unit = 0.9
     params_model = WarehouseBinParams
 
     def layers(self, params: BaseModel) -> tuple[Layer, ...]:
