@@ -260,6 +260,7 @@ def peers_table(console: Console, arguments: argparse.Namespace) -> None:
         paths = write_scenes(max(3, arguments.frames // 2), Path(folder))
         for label, peer, python in (
             ("Mitsuba 3, llvm, path, 4 samples", "mitsuba", arguments.mitsuba_python),
+            ("Mitsuba 3, scalar, path, 4 samples", "mitsuba-scalar", arguments.mitsuba_python),
             ("Blender Cycles, 4 samples", "cycles", arguments.bpy_python),
             ("Blender Cycles, 1 sample", "cycles1", arguments.bpy_python),
         ):

@@ -1,7 +1,8 @@
 """The benchmark's scenes by other renderers: run by an interpreter in which the peer is installed, not ours.
 
-`python benchmarks/synthesis_peers.py mitsuba|cycles|cycles1 SCENE.npz...` prints a list of CPU-ms, one a scene, as JSON.
-Each scene is built anew from arrays in memory, as ours is, and gives picture, ids, depth and normals.
+`python benchmarks/synthesis_peers.py PEER SCENE.npz...` prints a list of CPU-ms, one a scene, as JSON; PEER is mitsuba,
+mitsuba-scalar, cycles or cycles1 (one sample). Each scene is built anew from arrays in memory, as ours is, and gives picture,
+ids, depth and normals.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ def groups(data: Any) -> list[tuple[int, int, np.ndarray]]:
     return [(int(key) // 100_000, int(key) % 100_000, np.flatnonzero(keys == key)) for key in np.unique(keys)]
 
 
-def by_mitsuba(data: Any, state: dict[str, Any]) -> None:
-    """Path tracing with 4 samples and depth 3, on LLVM."""
+def by_mitsuba(data: Any, state: dict[str, Any], variant: str) -> None:
+    """Path tracing with 4 samples and depth 3. `llvm_ad_rgb` needs LLVM 16 or later, where DRJIT_LIBLLVM_PATH says."""
     import mitsuba as mi
 
     if not state:
-        mi.set_variant("llvm_ad_rgb")
+        mi.set_variant(variant)
     width, height, focal = (float(number) for number in data["camera"][:3])
     position, turn = data["camera"][3:6], data["camera"][6:].reshape(3, 3)
     to_world = np.eye(4)
@@ -66,7 +67,14 @@ def by_mitsuba(data: Any, state: dict[str, Any]) -> None:
         properties = mi.Properties()
         properties["mesh_bsdf"] = bsdf
         count = 3 * len(faces)
-        mesh = mi.Mesh(f"m{instance}-{material}", count, len(faces), True, True, properties)
+        mesh = mi.Mesh(
+            f"m{instance}-{material}",
+            count,
+            len(faces),
+            props=properties,
+            has_vertex_normals=True,
+            has_vertex_texcoords=True,
+        )
         arrays = mi.traverse(mesh)
         arrays["vertex_positions"] = data["vertices"][faces].ravel()
         arrays["vertex_normals"] = data["normals"][faces].ravel()
@@ -82,6 +90,7 @@ def by_mitsuba(data: Any, state: dict[str, Any]) -> None:
 def by_cycles(data: Any, state: dict[str, Any], samples: int) -> None:
     """Blender's path tracer, with index, depth and normal passes, written as EXR, which is how they are had."""
     import bpy
+    import mathutils
 
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
@@ -100,7 +109,7 @@ def by_cycles(data: Any, state: dict[str, Any], samples: int) -> None:
     turn = data["camera"][6:].reshape(3, 3)
     matrix = np.eye(4)
     matrix[:3, 0], matrix[:3, 1], matrix[:3, 2], matrix[:3, 3] = turn[0], -turn[1], -turn[2], data["camera"][3:6]
-    camera.matrix_world = [list(line) for line in matrix]
+    camera.matrix_world = mathutils.Matrix(matrix.tolist())
     scene.collection.objects.link(camera)
     scene.camera = camera
     for n, row in enumerate(data["lights"]):
@@ -114,7 +123,7 @@ def by_cycles(data: Any, state: dict[str, Any], samples: int) -> None:
         world[:3, 0], world[:3, 1] = u / np.linalg.norm(u), -v / np.linalg.norm(v)
         world[:3, 2], world[:3, 3] = -across / np.linalg.norm(across), row[:3]
         thing = bpy.data.objects.new(f"light{n}", lamp)
-        thing.matrix_world = [list(line) for line in world]
+        thing.matrix_world = mathutils.Matrix(world.tolist())
         scene.collection.objects.link(thing)
     materials = [_cycles_material(bpy, data, row) for row in data["materials"]]
     for instance in np.unique(data["owner"]):
@@ -172,7 +181,9 @@ def main() -> None:
         data = dict(np.load(path))
         started = time.process_time()
         if peer == "mitsuba":
-            by_mitsuba(data, state)
+            by_mitsuba(data, state, "llvm_ad_rgb")
+        elif peer == "mitsuba-scalar":
+            by_mitsuba(data, state, "scalar_rgb")
         else:
             by_cycles(data, state, 1 if peer == "cycles1" else 4)
         times.append(1000 * (time.process_time() - started))

@@ -101,6 +101,51 @@ def test_a_preview_can_be_the_platforms(ada: Run, platform: StandIn, tmp_path: P
     assert platform.asked[0].query == "seed=5&units=100"
 
 
+def test_a_run_tells_its_cost_and_a_finished_one_makes_nothing(anyone: Run, tmp_path: Path) -> None:
+    first, second = (generate(anyone, tmp_path / "out") for _ in range(2))
+    assert (first["units_made"], second["units_made"]) == (20, 0)
+    assert first["cpu_s_per_unit"] == pytest.approx(first["cpu_s"] / 20, rel=0.1)
+    assert second["cpu_s_per_unit"] is None
+
+
+def test_a_data_set_is_counted_and_drawn(anyone: Run, folder: Path, tmp_path: Path) -> None:
+    done = anyone("dataset", "stats", str(folder), "--out", str(tmp_path / "page.html"))
+    assert done.code == 0, done.err
+    assert "duplicates" in done.out
+    assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
+    told = anyone("dataset", "stats", str(folder), "--json", "--out", str(tmp_path / "page.png")).json()
+    assert sum(told["labels"].values()) == told["samples"] == 24
+    assert anyone("dataset", "stats", str(folder), "--out", str(tmp_path / "page.doc")).code == 2
+    assert anyone("dataset", "stats", str(tmp_path / "nothing")).code == 3
+
+
+def test_a_folder_of_pictures_is_imported_offline(anyone: Run, folder: Path, tmp_path: Path) -> None:
+    pictures, out = str(tmp_path / "pictures"), str(tmp_path / "real")
+    assert anyone("dataset", "export", str(folder), "--format", "imagefolder", "--out", pictures).code == 0
+    done = anyone(
+        "dataset", "import", "mine", pictures, "--format", "imagefolder", "--out", out, "--splits", "test=1", "--json"
+    )
+    assert done.code == 0, done.err
+    assert (done.json()["splits"], done.json()["kind"]) == ({"test": 24}, "image")
+    again = anyone("dataset", "import", "mine", pictures, "--format", "imagefolder", "--out", out)
+    assert again.code == 5
+    wrong = anyone("dataset", "import", "mine", pictures, "--format", "imagefolder", "--splits", "test=much")
+    assert (wrong.code, "no number" in wrong.err) == (2, True)
+
+
+def test_a_folder_of_pictures_is_published(ada: Run, platform: StandIn, folder: Path, tmp_path: Path) -> None:
+    pictures = str(tmp_path / "pictures")
+    assert ada("dataset", "export", str(folder), "--format", "imagefolder", "--out", pictures).code == 0
+    form = ("dataset", "import", "mine", pictures, "--format", "imagefolder", "--json")
+    (table,) = ada(*form, "--out", str(tmp_path / "real")).json()["files"]
+    platform.on("PUT", f"/uploads/{table['sha256']}", ok({"sha256": table["sha256"], "size": table["size"]}, 201))
+    platform.on("POST", "/datasets", ok(a_version({}), 201))
+    done = ada(*form)
+    assert done.code == 0, done.err
+    sent = platform.of("POST", "/datasets")[0].json()
+    assert sent["files"] == [{"name": "real-00000.parquet", "sha256": table["sha256"]}]
+
+
 def test_a_folder_is_verified_offline(anyone: Run, folder: Path) -> None:
     done = anyone("dataset", "verify", str(folder), "--units", "5", "--seed", "1", "--json")
     assert done.code == 0

@@ -18,7 +18,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 VARIABLE = "NUMBA_CACHE_DIR"
-_MARK = "@compiled"
+_MARK = "synthetic.compiled import"
 _READY, _LOCK = "ready.json", "lock"
 _KEPT_MAX = 4  # folders of other versions: two checkouts may well be used in turn
 

@@ -25,23 +25,39 @@ def compiled(function: Function) -> Function:
     return cast(Function, _Compiled(function))
 
 
+def kernel(function: Function) -> Function:
+    """As `compiled`, for inner loops that get all their arrays from their caller and make none.
+
+    References are not counted then, which in a loop over pixels costs more than the work.
+    """
+    return cast(Function, _Compiled(function, _nrt=False))
+
+
+def inlined(function: Function) -> Function:
+    """As `kernel`, and made part of every compiled function that calls it: for small steps of inner loops.
+
+    A call hands arrays over field by field, which costs more than a few additions.
+    """
+    return cast(Function, _Compiled(function, _nrt=False, forceinline=True))
+
+
 class _Compiled:
     """A function that becomes numba's when it is first needed, be it by Python or by another compiled function."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], **options: bool) -> None:
         functools.update_wrapper(self, function)
         self._function = function
+        self._options: dict[str, Any] = {"error_model": "numpy", "nogil": True, **options}
 
     @functools.cached_property
     def _dispatcher(self) -> Any:
         import numba
 
         numba.config.CACHE_DIR = str(machine_code.folder())
-        options = {"error_model": "numpy", "nogil": True}
         try:
-            return numba.njit(cache=True, **options)(self._function)
+            return numba.njit(cache=True, **self._options)(self._function)
         except RuntimeError:  # numba found no folder that it may write to
-            return numba.njit(**options)(self._function)
+            return numba.njit(**self._options)(self._function)
 
     @property
     def _numba_type_(self) -> Any:

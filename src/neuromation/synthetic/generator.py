@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -238,21 +238,23 @@ class BaseGenerator:
 
 
 @cache
-def _registered() -> dict[str, Generator]:
-    return {entry.name: entry.load() for entry in entry_points(group=ENTRY_POINTS)}
+def _registered() -> dict[str, EntryPoint]:
+    """What is installed, not loaded yet: a worker that makes one kind of unit imports one generator."""
+    return {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
 
 
 def list_generators() -> list[Generator]:
     """Every installed generator, by name."""
-    return [generator for _, generator in sorted(_registered().items())]
+    return [_registered()[name].load() for name in sorted(_registered())]
 
 
 def get_generator(name: str, version: str | None = None) -> Generator:
     """The installed generator of this name. Raises UnknownGenerator; also when its version is not the one asked for."""
-    generator = _registered().get(name)
-    if generator is None:
+    entry = _registered().get(name)
+    if entry is None:
         known = ", ".join(sorted(_registered())) or "none"
         raise UnknownGenerator(f"no generator is called {name[:60]!r}; installed are: {known}")
+    generator: Generator = entry.load()
     if version is not None and generator.version != version:
         raise UnknownGenerator(
             f"generator {name} is installed in version {generator.version}, but version {version[:20]!r} is needed; "

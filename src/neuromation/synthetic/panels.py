@@ -113,6 +113,13 @@ def _nearest(pixels: NDArray[np.uint8], width: int) -> Picture:
     return picture.resize(_room(picture, width), Image.Resampling.NEAREST)
 
 
+def _reduced(pixels: NDArray[np.uint8], width: int) -> Picture:
+    """A map of colours whose values may be mixed, at a width: crisp when it grows, smooth when it shrinks."""
+    picture = Image.fromarray(pixels)
+    way = Image.Resampling.BOX if picture.width > width else Image.Resampling.NEAREST
+    return picture.resize(_room(picture, width), way)
+
+
 def _room(picture: Picture, width: int) -> tuple[int, int]:
     """Its size at a width; what is very tall becomes narrower instead."""
     times = min(width / picture.width, _TALLEST * width / picture.height)
@@ -170,9 +177,7 @@ def _tag(draw: Draw, item: Json, times: float, classes: Sequence[str]) -> None:
     name = "none" if item.get("null") else str(item.get("class") or (classes[label] if label is not None else "?"))
     left, top, right, bottom = _corners(item["bbox"], times)
     type = font(10)
-    while len(name) > 3 and draw.textlength(name, font=type) > max(right - left, 24) * 1.3:
-        name = name[:-2].rstrip(" .") + "."
-    if right - left < 14 or bottom - top < 12:
+    if right - left < 14 or bottom - top < 12 or draw.textlength(name, font=type) > max(right - left, 24) * 1.5:
         return
     wide = draw.textlength(name, font=type) + 5
     y = top - 12 if top >= 12 else top
@@ -230,10 +235,11 @@ def _map(array: NDArray[Any], layer: Layer, unit: Unit, width: int) -> Panel:
         count = len(np.unique(array)) - (0 in array)
         return Panel(name, _masks(array, unit, width), Legend(f"{count} ids in {layer.dtype}"))
     if name == "normals":
-        return Panel(name, _nearest(array, width), Legend("red: right, green: down, blue: to the camera"))
+        return Panel(name, _reduced(array, width), Legend("red: right, green: down, blue: to the camera"))
     known = {"semantic": _semantic, "depth": _depth, "illumination": _light, "flow": _flow}.get(name, _values)
     pixels, legend = known(array, layer)
-    return Panel(name, _nearest(pixels, width).convert("RGB"), legend)
+    shown = _nearest(pixels, width) if name == "semantic" else _reduced(pixels, width)
+    return Panel(name, shown.convert("RGB"), legend)
 
 
 Shown = tuple[NDArray[np.uint8], Legend]

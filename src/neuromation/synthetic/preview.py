@@ -34,7 +34,8 @@ LARGE_TILES = 24  # of large pictures, when nobody says how many
 _LOOKED_AT_MAX = 40  # units looked at for each tile, to find enough of every class
 _TILE, _GAP, _CAPTION, _MARGIN, _HEADER = 72, 10, 20, 32, 84
 _LARGE_TILE, _LARGE_COLUMNS = 208, 6
-_SHEET_WIDTH, _PANEL_MIN, _PANEL_MAX = 1_900, 190, 420
+_SHEET_WIDTH, _PANEL_MIN, _PANEL_MAX = 1_900, 190, 450
+_COLUMNS_WIDE = 5
 _TITLE, _LEGEND, _ROW_GAP = 20, 34, 18
 _COLOURS = {"light": ("#ffffff", "#16202c", "#77828f", "#f1f4f7"), "dark": ("#10161d", "#eef2f6", "#8a96a3", "#1b242e")}
 
@@ -139,20 +140,35 @@ def label_sheet(
     paper, ink, faint, card = _COLOURS[theme]
     look = panels.Look(paper, ink, faint, card)
     trial = panels.panels(units[0], layers, classes, value_max, _PANEL_MIN, look)
-    columns = max(sum(panel.span for panel in trial), 3)
+    spans = sum(panel.span for panel in trial)
+    columns = spans if spans <= _COLUMNS_WIDE else -(-spans // 2)  # many panels: two lines a unit, each twice as large
     widest = _PANEL_MAX if units[0].image is not None or units[0].layers else _PANEL_MIN  # words need no more
-    width = min(widest, max(_PANEL_MIN, (_SHEET_WIDTH - 2 * _MARGIN) // columns - _GAP))
-    rows = [panels.panels(unit, layers, classes, value_max, width, look) for unit in units]
-    heights = [max(panel.picture.height + _legend_height(panel) for panel in row) + _TITLE for row in rows]
-    across = max(sum(panel.span for panel in row) for row in rows)
+    width = min(widest, max(_PANEL_MIN, (_SHEET_WIDTH - 2 * _MARGIN) // max(columns, 3) - _GAP))
+    rows = [
+        (unit, line)
+        for unit in units
+        for line in _lines(panels.panels(unit, layers, classes, value_max, width, look), columns)
+    ]
+    heights = [max(panel.picture.height + _legend_height(panel) for panel in line) + _TITLE for _, line in rows]
+    across = max(sum(panel.span for panel in line) for _, line in rows)
     sheet_width = 2 * _MARGIN + max(across, 2) * (width + _GAP) - _GAP
     sheet = Image.new("RGB", (sheet_width, _HEADER + sum(heights) + _ROW_GAP * len(rows) + _MARGIN // 2), paper)
     _head(sheet, title, subtitle, ink, faint)
     y = _HEADER
-    for unit, row, height in zip(units, rows, heights, strict=True):
-        _draw_row(sheet, unit, row, y, width, look)
+    for (unit, line), height in zip(rows, heights, strict=True):
+        _draw_row(sheet, unit, line, y, width, look)
         y += height + _ROW_GAP
     return _png(sheet)
+
+
+def _lines(row: Sequence[Panel], columns: int) -> list[list[Panel]]:
+    """A unit's panels in lines that span at most so many columns."""
+    lines: list[list[Panel]] = [[]]
+    for panel in row:
+        if lines[-1] and sum(other.span for other in lines[-1]) + panel.span > columns:
+            lines.append([])
+        lines[-1].append(panel)
+    return lines
 
 
 def _draw_row(sheet: Image.Image, unit: Unit, row: Sequence[Panel], y: int, width: int, look: Look) -> None:

@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 from neuromation.synthetic.formats.manifest import Manifest, ShardEntry
+from neuromation.synthetic.formats.recipe import WITHOUT_IMAGE
 
 CROISSANT_FILE = "croissant.json"
 
@@ -76,7 +77,7 @@ def croissant(manifest: Manifest) -> bytes:
         "citeAs": f"{made}, Merkle root {manifest.merkle_root}",
         **({"datePublished": manifest.created.date().isoformat()} if manifest.created else {}),
         "distribution": [*files, together],
-        "recordSet": [_records()],
+        "recordSet": [_records(manifest)],
     }
     return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
 
@@ -93,13 +94,21 @@ def _file(shard: ShardEntry) -> dict[str, Any]:
     }
 
 
-def _records() -> dict[str, Any]:
-    fields = {
-        "index": ("sc:Integer", "place of the unit in the data set"),
-        "image": ("sc:ImageObject", "the image as PNG"),
+_LAYER_TYPES = {"image": "sc:ImageObject", "audio": "sc:AudioObject", "video": "sc:VideoObject"}
+
+
+def _records(manifest: Manifest) -> dict[str, Any]:
+    fields = {"index": ("sc:Integer", "place of the unit in the data set")}
+    if manifest.modality not in WITHOUT_IMAGE:
+        fields["image"] = ("sc:ImageObject", "the image as PNG")
+    for layer in manifest.layers:
+        rate = f", {layer.rate_hz:g} a second" if layer.rate_hz else ""
+        form = {"image": "PNG", "audio": "WAV", "video": "one PNG a frame"}[layer.kind]
+        fields[layer.name] = (_LAYER_TYPES[layer.kind], f"{layer.meaning} ({form} of {layer.dtype}{rate})")
+    fields |= {
         "label": ("sc:Integer", "number of the class"),
         "annotations": ("sc:Text", "what else is known of the unit, as JSON"),
-        "unit_hash": ("sc:Text", "sha256 of the unit's pixels, label and annotations: a leaf of the Merkle tree"),
+        "unit_hash": ("sc:Text", "sha256 of the unit's content: a leaf of the Merkle tree"),
     }
     return {
         "@type": "cr:RecordSet",
@@ -111,6 +120,6 @@ def _records() -> dict[str, Any]:
 
 def _field(name: str, kind: str, text: str) -> dict[str, Any]:
     source: dict[str, Any] = {"fileSet": {"@id": "shards"}, "extract": {"column": name}}
-    if name == "image":
+    if kind in _LAYER_TYPES.values():
         source["transform"] = {"jsonPath": "bytes"}
     return {"@type": "cr:Field", "@id": f"units/{name}", "dataType": kind, "description": text, "source": source}

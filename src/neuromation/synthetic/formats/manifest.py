@@ -71,6 +71,8 @@ class Manifest(BaseModel):
     value_max: int = Field(ge=1, le=255)
     classes: list[Line] = Field(max_length=CLASSES_MAX)
     class_counts: list[int] = Field(max_length=CLASSES_MAX)
+    object_counts: list[int] = Field([], max_length=CLASSES_MAX)
+    null_objects: int = Field(0, ge=0)
     layers: list[ManifestLayer] = Field([], max_length=LAYERS_MAX)
     licence: Line
     shards: list[ShardEntry] = Field(min_length=1, max_length=SHARDS_MAX)
@@ -78,9 +80,10 @@ class Manifest(BaseModel):
     created: datetime | None = None
 
     def canonical(self) -> bytes:
-        """The one spelling of what defines the data set, without `created`, and without layers where there are none."""
-        told = self.model_dump(mode="json", exclude={"created"} if self.layers else {"created", "layers"})
-        return canonical_json(told)
+        """The one spelling of what defines the data set, without `created`, and without what plain pictures do not have."""
+        told = self.model_dump(mode="json", exclude={"created"})
+        absent = {name for name in ("object_counts", "null_objects", "layers") if not told[name]}
+        return canonical_json({name: value for name, value in told.items() if name not in absent})
 
     def layer_list(self) -> tuple[Layer, ...]:
         """The layers as generators declare them. Raises BadUnit when one cannot be."""
@@ -129,6 +132,8 @@ def assemble(
     _check_order([(shard.first_unit, shard.units) for shard in ordered])
     if len({shard.file for shard in ordered}) < len(ordered):
         raise BadDataset("two shards of the data set have the same file name")
+    objects = [shard.objects for shard in ordered if shard.objects]
+    by_class = [sum(counts) for counts in zip(*objects, strict=True)]
     return Manifest(
         generator=generator.name,
         version=generator.version,
@@ -142,6 +147,8 @@ def assemble(
         value_max=generator.value_max,
         classes=list(generator.classes_for(params)),
         class_counts=[sum(counts) for counts in zip(*(shard.class_counts for shard in ordered), strict=True)],
+        object_counts=by_class[:-1],
+        null_objects=by_class[-1] if by_class else 0,
         layers=[ManifestLayer(**asdict(layer)) for layer in generator.layers(params)],
         licence=licence,
         shards=[_entry(shard) for shard in ordered],

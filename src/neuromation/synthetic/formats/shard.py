@@ -39,6 +39,8 @@ _TOGETHER_BYTES = 8 * 2**20  # unpacked content of the units that are checked in
 META, _HF = b"neuromation", b"huggingface"
 _PLAIN = ("index", "label", "annotations", "unit_hash")
 
+ObjectCounts = tuple[int, ...]  # by class, then null objects
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -51,7 +53,10 @@ class Shard:
 
 @dataclass(frozen=True)
 class ShardFacts:
-    """All that a data set needs to know of one of its shards; see `facts_of`."""
+    """All that a data set needs to know of one of its shards; see `facts_of`.
+
+    `class_counts`: units by class. `objects`: objects in pictures by class, then null objects; empty where units have none.
+    """
 
     file: str
     sha256: str
@@ -59,6 +64,7 @@ class ShardFacts:
     first_unit: int
     hashes: tuple[str, ...]
     class_counts: tuple[int, ...]
+    objects: ObjectCounts = ()
 
     @property
     def units(self) -> int:
@@ -78,6 +84,7 @@ class CheckedShard:
     first_unit: int
     labels: list[int | None]
     hashes: list[str]
+    objects: ObjectCounts = ()
 
 
 @dataclass(frozen=True)
@@ -88,12 +95,19 @@ class PackedShard:
     hashes: list[str]
     first_unit: int
     class_counts: tuple[int, ...]
+    objects: ObjectCounts
     memory: int
 
     def facts(self, file: str) -> ShardFacts:
         """What a data set needs to know of it under this file name, without reading it again."""
         return ShardFacts(
-            file, sha256_hex(self.data), len(self.data), self.first_unit, tuple(self.hashes), self.class_counts
+            file,
+            sha256_hex(self.data),
+            len(self.data),
+            self.first_unit,
+            tuple(self.hashes),
+            self.class_counts,
+            self.objects,
         )
 
 
@@ -121,6 +135,7 @@ class ShardPacker:
         self.recipe = recipe
         self._rows: dict[str, list[Any]] = {name: [] for name in (*_PLAIN, "image")}
         self._files: dict[str, list[columns.File]] = {layer.name: [] for layer in recipe.layers}
+        self._objects = _Objects(len(recipe.classes))
         self.memory = 0
         self.packed_bytes = 0
 
@@ -140,6 +155,7 @@ class ShardPacker:
             for file in (image, *(file for _, file in files))
         )
         leaf = content_hash(unit.image, unit.label, text, unit.layers)
+        self._objects.add(unit.annotations)
         values = (unit.index, unit.label, text.decode(), leaf, image)
         for name, value in zip((*_PLAIN, "image"), values, strict=True):
             rows[name].append(value)
@@ -181,7 +197,7 @@ class ShardPacker:
                 f"this shard takes {len(data):,} bytes; put fewer units into one, at most {BYTES_MAX:,} bytes"
             )
         counts = _class_counts(rows["label"], len(recipe.classes))
-        return PackedShard(data, rows["unit_hash"], rows["index"][0], counts, self.memory)
+        return PackedShard(data, rows["unit_hash"], rows["index"][0], counts, self._objects.counts, self.memory)
 
 
 def units_a_shard(generator: Generator, params: BaseModel, seed: int, *, units_max: int) -> int:
@@ -225,21 +241,52 @@ def facts_of(data: bytes, *, file: str) -> ShardFacts:
     """What a data set needs to know of a shard, computed from its content. Raises BadShard."""
     shard = check_shard(data)
     counts = _class_counts(shard.labels, len(shard.recipe.classes))
-    return ShardFacts(file, sha256_hex(data), len(data), shard.first_unit, tuple(shard.hashes), counts)
+    return ShardFacts(file, sha256_hex(data), len(data), shard.first_unit, tuple(shard.hashes), counts, shard.objects)
 
 
 def facts_of_checked(data: bytes, *, file: str, first_unit: int, hashes: Sequence[str]) -> ShardFacts:
-    """The same for a shard whose units were checked against `hashes` before: reads its labels alone. Raises BadShard."""
+    """The same for a shard whose units were checked against `hashes` before: reads labels and annotations alone.
+
+    Raises BadShard.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        labels = pq.read_table(pa.BufferReader(data), columns=["label"])["label"].to_pylist()
+        table = pq.read_table(pa.BufferReader(data), columns=["label", "annotations"])
+        labels, texts = table["label"].to_pylist(), table["annotations"].to_pylist()
         classes = read_recipe((pq.read_schema(pa.BufferReader(data)).metadata or {})[META]).classes
     except (pa.ArrowException, KeyError, OSError) as error:
         raise BadShard("this shard cannot be read any more") from error
+    objects = _Objects(len(classes))
+    for text in texts:
+        if '"objects"' in text:
+            objects.add(_annotations(text))
     counts = _class_counts(labels, len(classes))
-    return ShardFacts(file, sha256_hex(data), len(data), first_unit, tuple(hashes), counts)
+    return ShardFacts(file, sha256_hex(data), len(data), first_unit, tuple(hashes), counts, objects.counts)
+
+
+class _Objects:
+    """Counts objects by class, and null objects; strangers' ones may be of any form."""
+
+    def __init__(self, classes: int) -> None:
+        self._counts = [0] * (classes + 1)
+        self._met = False
+
+    def add(self, annotations: dict[str, Any]) -> None:
+        listed = annotations.get("objects")
+        if not isinstance(listed, list):
+            return
+        self._met = True
+        for item in listed:
+            label = item.get("label") if isinstance(item, dict) else None
+            if not isinstance(label, int) or not 0 <= label < len(self._counts) - 1:
+                label = -1  # none
+            self._counts[label] += 1
+
+    @property
+    def counts(self) -> ObjectCounts:
+        return tuple(self._counts) if self._met else ()
 
 
 def _class_counts(labels: Sequence[int | None], classes: int) -> tuple[int, ...]:
@@ -262,9 +309,10 @@ def read_shard(data: bytes) -> Shard:
 def check_shard(data: bytes) -> CheckedShard:
     """Check a shard as `read_shard` does. Raises BadShard, ShardTooLarge."""
     reader = ShardReader(data)
-    for _ in reader.contents():
-        pass
-    return CheckedShard(reader.recipe, reader.first_unit, reader.labels, reader.hashes)
+    objects = _Objects(len(reader.recipe.classes))
+    for _, _, known in reader.contents():
+        objects.add(known)
+    return CheckedShard(reader.recipe, reader.first_unit, reader.labels, reader.hashes, objects.counts)
 
 
 Content = tuple[NDArray[np.uint8] | None, dict[str, NDArray[Any]], dict[str, Any]]

@@ -106,13 +106,6 @@ def interpolated(signal: Floats, positions: Floats, *, cutoff: float = 1.0) -> F
     return _interpolated(signal, positions, min(1.0, max(0.02, cutoff)), _kernel(), _CROSSINGS, _STEPS)
 
 
-def resampled(signal: Floats, *, rate_hz: float, wanted_hz: float) -> Floats:
-    """The signal at another rate; its length in seconds stays."""
-    step = rate_hz / wanted_hz
-    count = max(1, int(signal.size / step))
-    return interpolated(signal, step * np.arange(count, dtype=np.float64), cutoff=min(1.0, 0.97 / step))
-
-
 @compiled
 def biquad(signal: Floats, b0: float, b1: float, b2: float, a1: float, a2: float) -> Floats:
     """The signal through a filter of second order, in the transposed direct form II; a0 is 1."""

@@ -48,7 +48,7 @@ class BloodCellsParams(SmearParams):
     annotation_jitter_px: float = Field(3.0, ge=0, le=15, description="spread of every side of a box, pixels")
     annotation_inside_min: float = Field(0.68, ge=0, le=1, description="cells with less inside the picture get no box")
     annotation_covered_max: float = Field(
-        0.5, ge=0, le=1, description="red cells with more under or on other cells get no box"
+        0.5, ge=0, le=1, description="red cells and platelets with more under or on other cells get no box"
     )
     annotation_miss_rate: float = Field(0.12, ge=0, le=1, description="share of other red cells and platelets left out")
     labels: list[Literal["masks", "layers"]] = Field(
@@ -124,6 +124,7 @@ def photograph(params: BloodCellsParams, smear: Smear, drawn: Drawn, seed: int, 
         [
             *(0.995 * level * tint[0], 1.015 * level * tint[1], 0.965 * level * tint[2]),
             *(0.03 + 0.035 * b[6], 0.03 + 0.035 * b[7], 0.6 * vignette, 0.55 + 0.12 * b[8], 0.52 + 0.12 * b[9], 0.02),
+            *(0.02 + 0.015 * b[13], 0.02 + 0.015 * b[14]),
         ]
     )
     light = st.light_through(drawn.stain, smear.densities, lamp, smear.lattice)
@@ -160,7 +161,7 @@ def _annotated(params: BloodCellsParams, drawn: Drawn, rng: np.random.Generator)
             0.6 if kind == WHITE else 1
         ):
             continue
-        if kind == RED and drawn.covered[place] > params.annotation_covered_max:
+        if kind != WHITE and drawn.covered[place] > params.annotation_covered_max:
             continue
         if kind != WHITE and missed[place] < params.annotation_miss_rate:
             continue
@@ -226,7 +227,7 @@ class BloodCells(BaseGenerator):
         "cells, platelets, dust and drying spots, with boxes, classes and masks."
     )
     classes: ClassVar[list[str]] = list(CLASSES)
-    cu_per_unit = 0.2
+    cu_per_unit = 0.13
     params_model = BloodCellsParams
 
     def layers(self, params: BaseModel) -> tuple[Layer, ...]:

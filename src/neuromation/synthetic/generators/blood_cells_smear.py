@@ -58,13 +58,14 @@ class SmearParams(BaseModel):
     )
     platelets: float = Field(1.35, ge=0, le=40, description="mean number of platelets on 640 x 480 pixels")
     platelet_diameter_px: float = Field(29.0, ge=8, le=80, description="mean width of a platelet")
+    platelets_on_cells: float = Field(0.2, ge=0, le=1, description="share of platelets that lie on cells as well")
     platelet_clumping: float = Field(0.12, ge=0, le=1, description="share of platelets that lie beside another")
     red_density: float = Field(0.94, ge=0.4, le=2, description="optical density of red cells, 1: usual")
     stain_density: float = Field(1.0, ge=0.4, le=2, description="optical density of nuclei and granules, 1: usual")
     stain_spread: float = Field(0.2, ge=0, le=0.6, description="of the densities between pictures")
     brownness: float = Field(0.58, ge=0, le=1, description="mean hue of red cells, 0 mauve, 1 brown")
     hue_spread: float = Field(0.28, ge=0, le=0.5, description="of hues between pictures, absolute")
-    halo: float = Field(0.085, ge=0, le=0.2, description="strength of the refraction lines at the edges of cells")
+    halo: float = Field(0.12, ge=0, le=0.2, description="strength of the refraction lines at the edges of cells")
     bubbles: float = Field(0.2, ge=0, le=1, description="refractile drying spots a red cell; pictures differ")
     dust: float = Field(5.0, ge=0, le=60, description="mean number of dust specks and rings a picture")
     precipitate: float = Field(0.6, ge=0, le=30, description="mean number of crumbs of stain a picture")
@@ -130,7 +131,7 @@ def sample_smear(params: SmearParams, seed: int, index: int) -> Smear:
     scale = params.width * params.height / (640 * 480)
     white = _white_cells(params, scale, unit_rng(seed, index, "white"))
     red, red_outlines = _red_cells(params, white, unit_rng(seed, index, "red"))
-    platelets, platelet_outlines = _platelets(params, scale, unit_rng(seed, index, "platelets"))
+    platelets, platelet_outlines = _platelets(params, scale, white, red, unit_rng(seed, index, "platelets"))
     bubbles, bubble_outlines = _bubbles(params, red, unit_rng(seed, index, "bubbles"))
     dots, planes = _specks(params, scale, unit_rng(seed, index, "specks"))
     return Smear(
@@ -159,12 +160,12 @@ def _densities(params: SmearParams, rng: Generator) -> Floats:
     """
     b = _bells(rng, 6)
     brown = min(1.0, max(0.0, params.brownness + params.hue_spread * float(b[0])))
-    red = params.red_density * max(0.4, 1 + 0.6 * params.stain_spread * float(b[1]))
+    red = params.red_density * max(0.4, 1 + 0.45 * params.stain_spread * float(b[1]))
     dark = params.stain_density * max(0.4, 1 + params.stain_spread * float(b[2]))
-    blue = min(1.0, max(0.0, 0.4 + params.hue_spread * float(b[3])))  # hue of nuclei: 0 violet, 1 navy
+    blue = min(1.0, max(0.0, 0.3 + params.hue_spread * float(b[3])))  # hue of nuclei: 0 violet, 1 navy
     pink = max(0.4, 1 + params.stain_spread * float(b[4]))
     rows = np.zeros((st.STAINS, 3))
-    rows[st.HAEMOGLOBIN] = [0.31 * red, (0.64 + 0.1 * brown) * red, (0.3 + 0.48 * brown) * red]
+    rows[st.HAEMOGLOBIN] = [0.31 * red, (0.6 + 0.1 * brown) * red, (0.3 + 0.42 * brown) * red]
     rows[st.CHROMATIN] = [(0.85 + 0.5 * blue) * dark, (1.6 - 0.15 * blue) * dark, (-0.2 + 0.36 * blue) * dark]
     rows[st.CYTOPLASM] = [0.22 * dark, 0.52 * dark, 0.06 * dark]
     rows[st.PINK] = [0.16 * pink, 0.62 * pink, 0.3 * pink]
@@ -303,9 +304,9 @@ def _red_cell(
 
 # Of every kind: width over that of a neutrophil; cytoplasm, azure, pink, chromatin; grain, mottle.
 _LOOKS: dict[str, tuple[float, float, float, float, float, float, float]] = {
-    "neutrophil": (1.0, 0.9, 0.0, 0.12, 0.95, 0.24, 0.6),
-    "eosinophil": (1.06, 0.5, 0.0, 0.4, 0.8, 0.16, 0.5),
-    "lymphocyte": (0.72, 0.3, 0.5, 0.0, 1.05, 0.14, 0.5),
+    "neutrophil": (1.0, 0.9, 0.0, 0.12, 0.84, 0.24, 0.6),
+    "eosinophil": (1.06, 0.5, 0.0, 0.4, 0.74, 0.16, 0.5),
+    "lymphocyte": (0.72, 0.3, 0.5, 0.0, 0.95, 0.14, 0.5),
     "monocyte": (1.12, 0.85, 0.22, 0.0, 0.8, 0.18, 0.5),
     "basophil": (0.85, 0.7, 0.1, 0.3, 0.75, 0.15, 0.4),
     "smudge": (0.95, 0.35, 0.25, 0.0, 0.7, 0.3, 0.45),
@@ -371,7 +372,8 @@ def _nucleus(kind: str, radius: float, rng: Generator) -> Floats:
         lobes = 2 + int(flat[4] < 0.3) if kind == "eosinophil" else 3 + int(2.6 * flat[3])
         size = 0.34 if kind == "eosinophil" else 0.62 / np.sqrt(lobes + 1.0)
         strokes = _lobed(radius, turn, lobes, size, flat[5:])
-    return np.array(strokes) + np.array([*shift, 0, *shift, 0])
+    moved: Floats = np.array(strokes) + np.array([*shift, 0, *shift, 0])
+    return moved
 
 
 def _arc(radius: float, turn: float, bow: float, share: float, thick: list[float]) -> list[list[float]]:
@@ -436,7 +438,22 @@ def _granules(
 # -- platelets, drying spots, specks -----------------------------------------------------------------------------------
 
 
-def _platelets(params: SmearParams, scale: float, rng: Generator) -> tuple[Floats, Floats]:
+def _in_plasma(x: float, y: float, white: tuple[WhiteCell, ...], red: Floats) -> bool:
+    """Whether no cell lies at (x, y)."""
+    for cell in white:
+        apart = (x - float(cell.numbers[st.W_X])) ** 2 + (y - float(cell.numbers[st.W_Y])) ** 2
+        if apart < float(cell.numbers[st.W_RADIUS]) ** 2:
+            return False
+    dx, dy = x - red[:, st.X], y - red[:, st.Y]
+    u = red[:, st.M00] * dx + red[:, st.M01] * dy
+    v = red[:, st.M10] * dx + red[:, st.M11] * dy
+    return bool((u * u + v * v > 1.2).all())
+
+
+def _platelets(
+    params: SmearParams, scale: float, white: tuple[WhiteCell, ...], red: Floats, rng: Generator
+) -> tuple[Floats, Floats]:
+    """Platelets, most of them between the cells."""
     count = _count(rng, params.platelets * scale, PLATELETS_MAX)
     b = _bells(rng, count, 4)
     flat = rng.random((count, 6)).tolist()
@@ -446,16 +463,21 @@ def _platelets(params: SmearParams, scale: float, rng: Generator) -> tuple[Float
         f = flat[n]
         radius = 0.5 * params.platelet_diameter_px * max(0.5, 1 + 0.2 * float(b[n, 0]))
         x, y = f[0] * params.width, f[1] * params.height
+        if f[4] > params.platelets_on_cells:
+            for across, down in rng.random((_TRIES, 2)).tolist():
+                x, y = across * params.width, down * params.height
+                if _in_plasma(x, y, white, red):
+                    break
         if n and f[2] < params.platelet_clumping:
             c, s = direction(f[0])
             far = (rows[n - 1, 2] + radius) * (0.8 + 0.5 * f[1])
             x, y = rows[n - 1, 0] + far * c, rows[n - 1, 1] + far * s
         soft = 4.0 + 1.5 * abs(float(b[n, 1]))
-        hue = min(1.0, max(0.0, 0.4 + 0.3 * shared[0] + 0.25 * float(b[n, 2])))  # 0 violet, 1 pale blue
+        hue = min(1.0, max(0.0, 0.22 + 0.25 * shared[0] + 0.25 * float(b[n, 2])))  # 0 violet, 1 pale blue
         dense = max(0.4, 1 + 0.25 * shared[1] + 0.25 * float(b[n, 3]))
-        rows[n] = [x, y, radius, soft, (0.62 - 0.42 * hue) * dense, (0.12 + 0.42 * hue) * dense, 0.16, 64 * f[3]]
+        rows[n] = [x, y, radius, soft, (0.7 - 0.45 * hue) * dense, (0.1 + 0.4 * hue) * dense, 0.26, 64 * f[3]]
     order = np.arange(1, 7)
-    shape = _bells(rng, 2, count, 6) * (0.15 / (order * order))
+    shape = _bells(rng, 2, count, 6) * (0.22 / (order * np.sqrt(order)))
     return rows, outlines(shape[0], shape[1])
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromation.synthetic.compiled import compiled
+from neuromation.synthetic.compiled import compiled, inlined
 from neuromation.synthetic.generators.ink import (
     Floats,
     Plane,
@@ -56,7 +56,7 @@ RED = 24
 HALO_PX = 9.0
 
 
-@compiled
+@inlined
 def _window(cell: Floats, height: int, width: int) -> tuple[int, int, int, int]:
     left = max(0, int(np.floor(cell[X] - cell[REACH_X])))
     right = min(width, int(np.floor(cell[X] + cell[REACH_X])) + 2)
@@ -105,7 +105,7 @@ def lay_red_cells(stain: Plane, cells: Floats, outlines: Floats, lattice: Plane,
                 spot[GREY] += np.float32(0.35 * cell[HALO] * bell((depth + 2.2) / 2.6))
 
 
-@compiled
+@inlined
 def _thickness(cell: Floats, u: float, v: float, rho: float) -> float:
     """Of a biconcave disc at (u, v), about 1 at its rim; rho is the share of the way to the edge."""
     a, b = u - cell[PALLOR_X], v - cell[PALLOR_Y]
@@ -114,7 +114,7 @@ def _thickness(cell: Floats, u: float, v: float, rho: float) -> float:
     inner = np.sqrt(p * p + q * q)
     dip = 1.0 - smooth(inner, 0.75 - 0.75 * cell[PALLOR_SOFT], 1.15 + 0.35 * cell[PALLOR_SOFT])
     shape = (0.93 + 0.12 * rho * rho) * (1.0 + cell[TILT_X] * u + cell[TILT_Y] * v)
-    return shape * (1.0 - cell[PALLOR] * dip) + cell[TARGET] * bell(inner / 0.6)
+    return float(shape * (1.0 - cell[PALLOR] * dip) + cell[TARGET] * bell(inner / 0.6))
 
 
 @compiled
@@ -199,7 +199,7 @@ def covered_share(cover: NDArray[np.uint8], cells: Floats, outlines: Floats) -> 
 WHITE = 15
 
 
-@compiled
+@inlined
 def lobe_distance(lobes: Floats, x: float, y: float) -> float:
     """Pixels from (x, y) to the nearest of some tapered strokes, negative inside; `lobes` float64 (S, 6): x, y, radius
     of both ends."""
@@ -252,7 +252,7 @@ def lay_white_cell(
     return whole
 
 
-@compiled
+@inlined
 def _stain_white(spot: Plane, cell: Floats, lobes: Floats, lattice: Plane, dx: float, dy: float, depth: float) -> None:
     """One pixel of a white cell, (dx, dy) from its centre and `depth` pixels outside its edge."""
     sx, sy = dx + cell[W_SEED_X], dy + cell[W_SEED_Y]
@@ -360,8 +360,9 @@ def light_through(stain: Plane, densities: Floats, lamp: Floats, lattice: Plane)
     Args:
         stain: float32 (height, width, STAINS).
         densities: float64 (STAINS, 3), optical density (natural) of one amount of each stain in red, green, blue.
-        lamp: float64 (9,): light of the empty field in red, green, blue; its slope to the right and down over the
-            picture; its fall towards the corners; the place of its middle in x and y, 0..1; unevenness.
+        lamp: float64 (11,): light of the empty field in red, green, blue; its slope to the right and down over the
+            picture; its fall towards the corners; the place of its middle in x and y, 0..1; unevenness; how much
+            faster red grows than blue to the right and down.
 
     Returns:
         float32 (3, height, width), linear light.
@@ -382,6 +383,7 @@ def light_through(stain: Plane, densities: Floats, lamp: Floats, lattice: Plane)
             u = column / width - lamp[6]
             lit = 1.0 + lamp[3] * u + lamp[4] * v - lamp[5] * (u * u + v * v)
             lit += lamp[8] * noise_at(lattice, 4.0 * u + 40.0, 4.0 * v + 40.0)
+            warm = lamp[9] * u + lamp[10] * v
             for c in range(3):
-                light[c, row, column] = lit * lamp[c] * transmission(density[c, column])
+                light[c, row, column] = (lit + warm * (1 - c)) * lamp[c] * transmission(density[c, column])
     return light

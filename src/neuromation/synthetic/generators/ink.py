@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromation.synthetic.compiled import compiled
+from neuromation.synthetic.compiled import compiled, inlined
 from neuromation.synthetic.exact import exact_cos, exact_sin
 
 Floats = NDArray[np.float64]
@@ -23,7 +23,7 @@ _TURN = 6.283185307179586
 LATTICE_SIDE = 64  # of a noise table; a power of two, for it wraps
 
 
-@compiled
+@inlined
 def smooth(x: float, low: float, high: float) -> float:
     """0 below `low`, 1 above `high`, a cubic between them that leaves and arrives level."""
     t = (x - low) / (high - low)
@@ -31,14 +31,14 @@ def smooth(x: float, low: float, high: float) -> float:
     return t * t * (3.0 - 2.0 * t)
 
 
-@compiled
+@inlined
 def bell(x: float) -> float:
     """1 at 0, 0 from -1 and 1 on: (1 - x^2)^2."""
     t = max(0.0, 1.0 - x * x)
     return t * t
 
 
-@compiled
+@inlined
 def transmission(density: float) -> float:
     """The share of light that passes: e to the power of -density, to 1e-5 of itself below 3 and 0.4 % at 12.
 
@@ -54,7 +54,7 @@ def transmission(density: float) -> float:
     return t * t
 
 
-@compiled
+@inlined
 def diamond_angle(x: float, y: float) -> float:
     """The direction of (x, y) as 0..4, a quarter of a turn each 1; not even, but exact and without an arctangent."""
     total = abs(x) + abs(y)
@@ -65,7 +65,7 @@ def diamond_angle(x: float, y: float) -> float:
     return 2.0 - y / total if x < 0.0 else 3.0 + x / total
 
 
-@compiled
+@inlined
 def radius_at(outline: Floats, x: float, y: float) -> float:
     """The radius of an outline in the direction of (x, y)."""
     place = diamond_angle(x, y) * (ANGLES / 4)
@@ -107,7 +107,7 @@ def outlines(cosines: Floats, sines: Floats) -> Floats:
     return table
 
 
-@compiled
+@inlined
 def noise_at(lattice: Plane, x: float, y: float) -> float:
     """Smooth noise of -1..1 with one independent value a unit length; `lattice` float32 (64, 64) of -1..1, wrapped."""
     column, row = np.floor(x), np.floor(y)
@@ -122,7 +122,7 @@ def noise_at(lattice: Plane, x: float, y: float) -> float:
     return float(top * (1.0 - v) + bottom * v)
 
 
-@compiled
+@inlined
 def cloud_at(lattice: Plane, x: float, y: float) -> float:
     """Three octaves of noise, -1..1: clouds, mottling, dirt."""
     coarse = noise_at(lattice, x, y)

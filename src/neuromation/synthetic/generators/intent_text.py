@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from neuromation.kernel.rng import unit_rng
 from neuromation.synthetic.generator import BaseGenerator, Unit
+from neuromation.synthetic.generators.draws import pick
 from neuromation.synthetic.generators.intent_text_grammar import INTENTS, NOTHING, Intent, Piece, filled
 
 CLASSES = [*(intent.name for intent in INTENTS), "nothing"]
@@ -193,16 +194,9 @@ def tagged(text: str, slots: list[dict[str, Any]]) -> tuple[list[str], list[str]
 
 def _chosen(params: IntentTextParams, rng: Generator) -> Intent | None:
     """What is wanted; None for nothing."""
-    null, draw = (float(value) for value in rng.random(2))
-    if null < params.null_share:
-        return None
-    weights = params.class_weights or [1.0] * len(INTENTS)
-    left = draw * sum(weights)
-    for intent, weight in zip(INTENTS, weights, strict=True):
-        left -= weight
-        if left < 0:
-            return intent
-    return max(zip(weights, range(len(INTENTS)), INTENTS, strict=True))[2]
+    null = float(rng.random()) < params.null_share
+    place = pick(params.class_weights or [1.0] * len(INTENTS), rng)
+    return None if null else INTENTS[place]
 
 
 class IntentText(BaseGenerator):

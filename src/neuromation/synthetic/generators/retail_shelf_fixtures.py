@@ -32,7 +32,7 @@ from neuromation.synthetic.scene.model import Instance, Material, Mesh, Pose, Te
 from neuromation.synthetic.scene.textures import perforated, shop_out_of_focus, vinyl_floor
 
 BOARD_M = 0.03
-OVERHANG_M = 0.3  # boards go on beyond the planned places, so that no picture shows a shelf's sawn end
+OVERHANG_M = 0.05  # boards go on beyond the planned places, so that no picture shows a shelf's sawn end
 _BAY_M = 1.2
 _WHITE = (235.0, 235.0, 235.0)  # the tone of textures that a material's colour tints
 _LEAN_BACK = rotation_about((1.0, 0.0, 0.0), 0.21)  # of the clear holders on a rail
@@ -48,6 +48,8 @@ def furniture(plan: Planogram, store: Store, rng: Generator) -> Iterator[Instanc
     yield from _back(plan, store, wide_m)
     for row in plan.rows:
         yield from _board(plan, row, store, wide_m)
+    if store.fixture == "cooler" or (store.fixture == "gondola" and rng.random() < 0.6):
+        yield from _ends(plan, store, wide_m)
     if store.fixture == "cooler":
         yield from _cooler(plan, store, wide_m, rng)
     elif store.fixture == "pallet":
@@ -125,6 +127,15 @@ def _posts(plan: Planogram, store: Store, wide_m: float) -> Iterator[Instance]:
         yield _still(
             board((wide_m, 0.02, _tenths(low_m))), (kick,) * 3, (0.5 * plan.width_m, 0.05, low_m - _tenths(low_m))
         )
+
+
+def _ends(plan: Planogram, store: Store, wide_m: float) -> Iterator[Instance]:
+    """The panels that close a shelf to both sides."""
+    panel = _paint(store.board if store.fixture == "gondola" else store.back, 0.4)
+    size = (0.025, _tenths(plan.depth_m) + 0.06, _tenths(plan.top_m + 0.1))
+    for side in (-1.0, 1.0):
+        at_m = 0.5 * (plan.width_m + side * (wide_m + 0.025))
+        yield _still(board(size), (panel,) * 3, (at_m, 0.5 * _tenths(plan.depth_m) - 0.02, 0.0))
 
 
 def _cooler(plan: Planogram, store: Store, wide_m: float, rng: Generator) -> Iterator[Instance]:

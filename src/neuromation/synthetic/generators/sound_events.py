@@ -17,6 +17,7 @@ from neuromation.kernel.rng import unit_rng
 from neuromation.synthetic.exact import exact_log
 from neuromation.synthetic.generator import BaseGenerator, Layer, Unit
 from neuromation.synthetic.generators import acoustics
+from neuromation.synthetic.generators.draws import bell, pick
 from neuromation.synthetic.generators.sound_events_sources import RATE_HZ, SOURCES
 
 Floats = NDArray[np.float64]
@@ -82,20 +83,6 @@ def heard_at_once(spans: list[tuple[int, int]]) -> int:
     return max((sum(start <= at < end for start, end in spans) for at, _ in spans), default=0)
 
 
-def _bell(rng: Generator) -> float:
-    draws = rng.random(3)
-    return 2.0 * (float(draws[0]) + float(draws[1]) + float(draws[2]) - 1.5)
-
-
-def _picked(weights: list[float], rng: Generator) -> int:
-    left = float(rng.random()) * sum(weights)
-    for place, weight in enumerate(weights):
-        left -= weight
-        if left < 0:
-            return place
-    return max(place for place, weight in enumerate(weights) if weight > 0)
-
-
 def events(params: SoundEventsParams, rng: Generator) -> list[Event]:
     """The sounds of one recording, by time of start."""
     if float(rng.random()) < params.null_share:
@@ -104,9 +91,9 @@ def events(params: SoundEventsParams, rng: Generator) -> list[Event]:
     wanted = 1 + sum(float(draw) < (params.events - 1) / 20 for draw in rng.random(20))
     placed: list[Event] = []
     for _ in range(wanted):
-        label = _picked(params.class_weights or [1.0] * len(CLASSES), rng)
+        label = pick(params.class_weights or [1.0] * len(CLASSES), rng)
         sound = _audible(SOURCES[CLASSES[label]](rng, params.variety))[:length]
-        snr_db = params.snr_db + params.snr_spread_db * _bell(rng)
+        snr_db = params.snr_db + params.snr_spread_db * bell(rng)
         for draw in rng.random(_TRIES):
             start = int(float(draw) * (length - sound.size + 1))
             spans = [(event.start, event.end) for event in placed] + [(start, start + sound.size)]
@@ -129,7 +116,7 @@ def _audible(sound: Floats) -> Floats:
 def mixed(params: SoundEventsParams, sounds: list[Event], rng: Generator) -> tuple[NDArray[np.int16], dict[str, Any]]:
     """The recording, int16 (samples,), and what was drawn of its surroundings."""
     length = int(params.duration_s * RATE_HZ)
-    ground = acoustics.gain(params.background_db + 5.0 * _bell(rng))
+    ground = acoustics.gain(params.background_db + 5.0 * bell(rng))
     dry = np.zeros(length)
     for event in sounds:
         loudness = ground * acoustics.gain(event.snr_db) / max(1e-9, acoustics.level(event.sound))
@@ -139,11 +126,11 @@ def mixed(params: SoundEventsParams, sounds: list[Event], rng: Generator) -> tup
     if in_room:
         echo_s = min(5.0, max(0.05, params.echo_s * longer))
         dry = acoustics.in_room(dry, echo_s=echo_s, share=share, rate_hz=RATE_HZ, rng=rng)
-    colour = acoustics.COLOURS[_picked([2.0, 3.0, 3.0, 1.0, 1.0], rng)]
+    colour = acoustics.COLOURS[pick([2.0, 3.0, 3.0, 1.0, 1.0], rng)]
     sound = dry + ground * acoustics.noise(colour, length, rate_hz=RATE_HZ, rng=rng)
     for low_hz, high_hz in ((100, 600), (600, 2000), (2000, 7000)):
         at_hz = low_hz + (high_hz - low_hz) * float(rng.random())
-        sound = acoustics.peak(sound, at_hz, params.tone_db * _bell(rng), rate_hz=RATE_HZ, q=0.7)
+        sound = acoustics.peak(sound, at_hz, params.tone_db * bell(rng), rate_hz=RATE_HZ, q=0.7)
     top = float(np.abs(sound).max())
     volume = min(1.0, 0.98 / max(1e-9, top))  # the recorder turns itself down before it clips
     facts = {"background": colour, "background_db": round(_decibels(ground * volume), 2), "echo_s": round(echo_s, 3)}

@@ -16,14 +16,15 @@ from neuromation.kernel.rng import unit_rng
 from neuromation.synthetic.generator import BaseGenerator, Layer, Unit
 from neuromation.synthetic.generators import spoken_digits_recording as recording
 from neuromation.synthetic.generators import spoken_digits_speech as speech
-from neuromation.synthetic.generators.spoken_digits_voices import Speaker, pick, speaker
+from neuromation.synthetic.generators.draws import pick
+from neuromation.synthetic.generators.spoken_digits_recording import RATE_HZ
+from neuromation.synthetic.generators.spoken_digits_voices import Speaker, speaker
 
 Floats = NDArray[np.float64]
 
-RATE_HZ = 8000
 _WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-_MARKS = (".", ",", "!", "?")
-_MARK_WEIGHTS = (2.0, 4.0, 3.0, 1.0)
+_TONES = (",", "!", "?")  # a listed, a called and an asked word; stated ones end in a full stop
+_TONE_WEIGHTS = (5.0, 3.0, 1.0)
 
 
 class SpokenDigitsParams(BaseModel):
@@ -31,7 +32,7 @@ class SpokenDigitsParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
-    speakers: int = Field(160, ge=1, le=10_000, description="different voices of the data set")
+    speakers: int = Field(128, ge=1, le=10_000, description="different voices of the data set")
     flite_share: float = Field(0.25, ge=0, le=1, description="share of speakers by flite, from recorded voices")
     accent_share: float = Field(0.5, ge=0, le=1, description="share of the other speakers with a foreign accent")
     female_share: float = Field(0.25, ge=0, le=1, description="share of speakers with a woman's voice")
@@ -48,12 +49,15 @@ class SpokenDigitsParams(BaseModel):
     breath: float = Field(0.25, ge=0, le=1, description="noise that rides on the voice")
     tilt_db: float = Field(-4.0, ge=-12, le=6, description="mean level of what lies above 700 Hz over its own, dB")
     tone_db: float = Field(5.0, ge=0, le=12, description="spread of loudness between bands: microphone and distance")
+    trim: float = Field(
+        0.3, ge=0, le=0.6, description="how much of weak ends a careless cut may take, a part of the loudest level"
+    )
     silence_s: float = Field(0.04, ge=0, le=1, description="longest silence before and after the word, seconds")
     room_share: float = Field(0.5, ge=0, le=1, description="share of units in a room that echoes")
     echo_s: float = Field(
         0.3, ge=0.05, le=2, description="mean time in which an echo dies, seconds", json_schema_extra={"log": True}
     )
-    snr_db: float = Field(30.0, ge=0, le=60, description="mean level of the word over the background, dB")
+    snr_db: float = Field(27.0, ge=0, le=60, description="mean level of the word over the background, dB")
     snr_spread_db: float = Field(9.0, ge=0, le=20, description="spread of that level, dB")
     band_share: float = Field(0.3, ge=0, le=1, description="share of units through a narrow band, such as a telephone")
     codec_share: float = Field(0.2, ge=0, le=1, description="share of units through an 8-bit mu-law codec")
@@ -72,6 +76,8 @@ class SpokenDigitsParams(BaseModel):
 
 def _said(who: Speaker, digit: int, *, oh: bool, mark: str) -> tuple[int, Floats]:
     """A word as its program speaks it: samples a second, and values of full scale 1."""
+    if isinstance(who.voice, speech.FliteVoice) and mark != ".":
+        mark = ","  # flite calls and asks as it lists, and its runs are dear
     # All of a speaker's words in one tone are spoken in one run: starting a program costs more than its words.
     rate_hz, parts = speech.spoken(who.voice, who.words, mark)
     return rate_hz, parts[10 if oh else digit] / 32768.0
@@ -111,14 +117,16 @@ class SpokenDigits(BaseGenerator):
         """
         assert isinstance(params, SpokenDigitsParams), "parse_params makes the parameters"
         rng = unit_rng(seed, index)
-        digit = pick(tuple(params.class_weights or [1.0] * 10), rng)
+        digit = pick(params.class_weights or [1.0] * 10, rng)
         number = int(rng.integers(params.speakers))
         who = speaker(params, seed, number)
-        lively, mark = float(rng.random()) < params.liveliness, pick(_MARK_WEIGHTS, rng)
+        lively, tone = float(rng.random()) < params.liveliness, _TONES[pick(_TONE_WEIGHTS, rng)]
         oh = digit == 0 and float(rng.random()) < params.oh_share
-        rate_hz, sound = _said(who, digit, oh=oh, mark=_MARKS[mark] if lively else ".")
+        rate_hz, sound = _said(who, digit, oh=oh, mark=tone if lively else ".")
+        draw = float(rng.random())
+        quiet = recording.QUIET_MIN + params.trim * draw * draw
         played = recording.played(params, sound, rate_hz=rate_hz, tract=who.tract, rng=rng)
-        word = recording.voiced(params, recording.trimmed(played), rng)
+        word = recording.voiced(params, recording.trimmed(played, quiet), rng)
         surrounded, place = recording.surrounded(params, word, rng)
         audio, way = recording.recorded(params, surrounded, rng)
         facts = {

@@ -12,7 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from neuromation.synthetic.generators import acoustics
-from neuromation.synthetic.generators.spoken_digits_voices import bell, pick
+from neuromation.synthetic.generators.draws import bell, pick
 
 if TYPE_CHECKING:
     from neuromation.synthetic.generators.spoken_digits import SpokenDigitsParams
@@ -21,18 +21,18 @@ Floats = NDArray[np.float64]
 
 RATE_HZ = 8000
 _FRAME = 80  # samples, 10 ms
-_QUIET = 0.02  # of the loudest frame's level: what lies below at both ends is silence
+QUIET_MIN = 0.015  # of the loudest frame's level: what lies below at both ends is silence in any case
 _SECONDS_MAX = 4.0
 _TILT_KEEP = 0.58  # of a leaky average with its corner at 700 Hz
 
 
-def trimmed(sound: Floats) -> Floats:
-    """The sound without quiet ends."""
+def trimmed(sound: Floats, quiet: float) -> Floats:
+    """The sound without its quiet ends: frames below `quiet`, a part of the loudest frame's level."""
     count = sound.size // _FRAME
     if count < 2:
         return sound
     levels = [acoustics.level(sound[k * _FRAME : (k + 1) * _FRAME]) for k in range(count)]
-    loud = [k for k, value in enumerate(levels) if value > _QUIET * max(levels)]
+    loud = [k for k, value in enumerate(levels) if value > quiet * max(levels)]
     if not loud:
         return sound
     start, end = loud[0] * _FRAME, (loud[-1] + 1) * _FRAME
@@ -50,7 +50,8 @@ def played(params: SpokenDigitsParams, sound: Floats, *, rate_hz: int, tract: fl
     count = int(min(_SECONDS_MAX * RATE_HZ, sound.size / speed + 1))
     places = np.arange(count, dtype=np.float64) * (5.0 / count)
     steps = speed * acoustics.along(knots, places)
-    positions = np.add.accumulate(steps) - steps[0]  # adds one after the other, so its bits are the same everywhere
+    positions = np.add.accumulate(steps)  # adds one after the other, so its bits are the same everywhere
+    positions = (positions - positions[0]) * (speed * count / positions[-1])  # from the first sample to the last
     return acoustics.interpolated(sound, positions, cutoff=0.94 / speed)
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 from numpy.random import Generator
 
 from neuromation.kernel.rng import unit_rng
+from neuromation.synthetic.generators.draws import bell, pick
 from neuromation.synthetic.generators.spoken_digits_speech import EspeakVoice, FliteVoice
 
 # Lines of an espeak-ng voice that choose the sounds of an English-speaking region.
@@ -86,22 +87,6 @@ class Speaker:
     female: bool
     words: tuple[str, ...]
     tract: float
-
-
-def bell(rng: Generator) -> float:
-    """A number of mean 0 and spread 1, at most 3 away."""
-    draws = rng.random(3)
-    return 2.0 * (float(draws[0]) + float(draws[1]) + float(draws[2]) - 1.5)
-
-
-def pick(weights: tuple[float, ...], rng: Generator) -> int:
-    """A place, as often as its weight says."""
-    left = float(rng.random()) * sum(weights)
-    for place, weight in enumerate(weights):
-        left -= weight
-        if left < 0:
-            return place
-    return len(weights) - 1
 
 
 def speaker(params: VoiceRanges, seed: int, number: int) -> Speaker:

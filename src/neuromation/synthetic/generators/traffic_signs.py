@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from neuromation.kernel.rng import unit_rng
 from neuromation.synthetic.generator import BaseGenerator, Layer, Unit
 from neuromation.synthetic.generators import traffic_signs_draw as td
-from neuromation.synthetic.generators.ink import Plane
+from neuromation.synthetic.generators.ink import Plane, bell_kernel, blur_plane
 from neuromation.synthetic.generators.traffic_signs_catalogue import NAMES, SIGNS
 from neuromation.synthetic.generators.traffic_signs_scene import Roadside, RoadsideParams, StandingSign, sample_roadside
 from neuromation.synthetic.render.lens import develop
@@ -22,6 +22,7 @@ from neuromation.synthetic.render.rle import measured, rle_texts
 from neuromation.synthetic.scene.model import UPRIGHT, Camera
 
 Ids = NDArray[np.uint16]
+_BEHIND = bell_kernel(1.8, 0.0)  # what the lens does to what is farther than the signs, at half the pixels
 _NULL = 255  # of look-alikes in the map of classes
 
 
@@ -47,6 +48,9 @@ def draw(roadside: Roadside) -> tuple[Plane, Ids, list[int]]:
     behind = td.draw_roadside(
         -(-height // step), -(-width // step), step, roadside.view, roadside.buildings, roadside.trees, roadside.lattice
     )
+    if step > 1:
+        for channel in range(3):
+            behind[:, :, channel] = blur_plane(np.ascontiguousarray(behind[:, :, channel]), _BEHIND, _BEHIND)
     light = td.enlarge(behind, height, width)
     ids = np.zeros((height, width), np.uint16)
     whole = []
@@ -77,7 +81,7 @@ def photograph(
         focal_px=float(roadside.view[td.V_FOCAL]),
         position=(0.0, 0.0, 0.0),
         rotation=UPRIGHT,
-        exposure=max(0.15, 1 + 2 * params.exposure_spread * b[0]),
+        exposure=1.25 * max(0.15, 1 + 2 * params.exposure_spread * b[0]),
         white_balance=(1 + 2 * params.tint_spread * b[1], 1.0, 1 - 2 * params.tint_spread * b[1]),
         contrast=0.35,
         noise=params.noise * (0.4 + 1.2 * f[7]) * (2.2 if roadside.weather == "night" else 1.0),
@@ -142,7 +146,7 @@ class TrafficSigns(BaseGenerator):
         "dirty and half hidden, with boxes and masks, and advertising that looks alike and is labelled as none."
     )
     classes: ClassVar[list[str]] = list(NAMES)
-    cu_per_unit = 0.15
+    cu_per_unit = 0.075
     params_model = TrafficSignsParams
 
     def layers(self, params: BaseModel) -> tuple[Layer, ...]:

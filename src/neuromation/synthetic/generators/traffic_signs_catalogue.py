@@ -42,10 +42,10 @@ def triangle(ground: Colour = "white", *, down: bool = False) -> list[Mark]:
     """A danger warning's plate (A, model a): red rim on white; or a yield sign's (B,1)."""
     turn = 0.25 if down else 0.75
     shift = -0.16 if down else 0.16
-    layers = [("white", 1.06, 0.1), ("red", 1.02, 0.09), (ground, 0.68, 0.03)]
+    layers: list[tuple[Colour, float, float]] = [("white", 1.06, 0.1), ("red", 1.02, 0.09), (ground, 0.68, 0.03)]
     return [
         placed([regular(colour, 3, radius, turn=turn, rounding=rounding)], y=shift)[0]
-        for colour, radius, rounding in layers  # type: ignore[arg-type]
+        for colour, radius, rounding in layers
     ]
 
 
@@ -290,7 +290,7 @@ def _speed(limit: int) -> Sign:
 
 
 def _warning(name: str, marks: list[Mark]) -> Sign:
-    return Sign(name, "warning", (*triangle(), *placed(marks, y=0.22, scale=0.66)))
+    return Sign(name, "warning", (*triangle(), *placed(marks, y=0.21, scale=0.76)))
 
 
 def _forbidden(name: str, marks: list[Mark], *, barred: bool = False) -> Sign:

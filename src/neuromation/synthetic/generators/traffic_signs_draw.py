@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromation.synthetic.compiled import compiled
+from neuromation.synthetic.compiled import compiled, inlined
 from neuromation.synthetic.generators.ink import Floats, Plane, bell, cloud_at, noise_at, smooth, transmission
 from neuromation.synthetic.generators.traffic_signs_marks import FILL, Inked
 
@@ -50,7 +50,7 @@ BUILDING = 10
 TREE = 10
 
 
-@compiled
+@inlined
 def _sky(view: Floats, lattice: Plane, x: float, y: float) -> tuple[float, float, float]:
     """Colour of the sky in the direction (x, y), y < 0 above the horizon."""
     up = smooth(-y, 0.0, 0.55)
@@ -64,7 +64,7 @@ def _sky(view: Floats, lattice: Plane, x: float, y: float) -> tuple[float, float
     return r + cloud * (white * shade - r), g + cloud * (white * shade - g), b + cloud * (white * shade - b)
 
 
-@compiled
+@inlined
 def _ground(view: Floats, lattice: Plane, x: float, y: float) -> tuple[float, float, float, float]:
     """Colour and distance of the ground in the direction (x, y), y > 0 below the horizon."""
     far = view[V_EYE_M] / max(0.004, y)
@@ -121,7 +121,7 @@ def draw_roadside(
                 far = 0.0  # the sky has its fog in its colour
                 rise = view[V_HILL] * (1.0 + 0.8 * noise_at(lattice, 2.6 * x + view[V_SEED], 3.3))
                 if -y < rise + 0.006 * noise_at(lattice, 40.0 * x, 8.0):
-                    tone = (0.75 + 0.25 * cloud_at(lattice, 14.0 * x, 30.0 * y)) * view[V_SUN]
+                    tone = (0.7 + 0.5 * cloud_at(lattice, 24.0 * x, 40.0 * y)) * view[V_SUN]
                     r, g, b, far = 0.075 * tone, 0.12 * tone, 0.08 * tone, 260.0
             seen = _built(view, buildings, lattice, x, y, (r, g, b, far))
             r, g, b, far = _grown(view, trees, lattice, x, y, seen)
@@ -132,7 +132,7 @@ def draw_roadside(
     return light
 
 
-@compiled
+@inlined
 def _built(view: Floats, buildings: Floats, lattice: Plane, x: float, y: float, behind: Seen) -> Seen:
     """The colour with houses, which stand on a line a little below the horizon."""
     r, g, b, far = behind
@@ -155,7 +155,7 @@ def _built(view: Floats, buildings: Floats, lattice: Plane, x: float, y: float, 
     return r, g, b, far
 
 
-@compiled
+@inlined
 def _grown(view: Floats, trees: Floats, lattice: Plane, x: float, y: float, behind: Seen) -> Seen:
     """The colour with trees and bushes."""
     r, g, b, far = behind
@@ -167,11 +167,17 @@ def _grown(view: Floats, trees: Floats, lattice: Plane, x: float, y: float, behi
         foot = view[V_EYE_M] / tree[8]
         inside = 1.0 - np.sqrt(u * u + v * v)
         if inside > -0.4:
-            inside += 0.42 * cloud_at(lattice, 2.4 * u + tree[9], 2.4 * v)
+            inside += 0.5 * cloud_at(lattice, 3.0 * u + tree[9], 3.0 * v)
         if inside > 0.0:
-            leaf = 0.5 + 0.5 * noise_at(lattice, 9.0 * u + tree[9], 9.0 * v) * (0.4 + 0.6 * inside)
-            tone = (0.35 + 0.9 * leaf) * (0.85 - 0.35 * v + 0.2 * u) * view[V_SUN]
-            r, g, b, far = tree[4] * tone, tree[5] * tone, tree[6] * tone, tree[8]
+            cover = smooth(inside, 0.0, 0.16)
+            clump = cloud_at(lattice, 3.1 * u + tree[9], 3.1 * v)
+            leaf = noise_at(lattice, 17.0 * u + tree[9], 17.0 * v)
+            tone = max(0.12, 0.75 + 0.65 * clump + 0.35 * leaf - 0.4 * v + 0.15 * u) * view[V_SUN]
+            r += cover * (tree[4] * tone - r)
+            g += cover * (tree[5] * tone - g)
+            b += cover * (tree[6] * tone - b)
+            if cover > 0.5:
+                far = tree[8]
         elif abs(x - tree[0]) < 0.5 * tree[7] and tree[1] < y < foot:
             bark = (0.6 + 0.5 * (x - tree[0]) / tree[7]) * view[V_SUN]
             r, g, b, far = 0.1 * bark, 0.075 * bark, 0.055 * bark, tree[8]
@@ -198,7 +204,7 @@ def enlarge(small: Plane, height: int, width: int) -> Plane:
     return out
 
 
-@compiled
+@inlined
 def mark_distance(ink: Inked, mark: int, u: float, v: float) -> float:
     """How far (u, v) is outside a mark, negative inside."""
     kind, points, radius = ink.kinds[mark], ink.points, ink.radii[mark]
@@ -222,7 +228,7 @@ def mark_distance(ink: Inked, mark: int, u: float, v: float) -> float:
         if kind == FILL and (ay > v) != (by > v) and u < ax + ex * (v - ay) / (by - ay):
             inside = not inside
     away = np.sqrt(nearest)
-    return (-away if inside else away) - radius
+    return float((-away if inside else away) - radius)
 
 
 # Numbers of a sign's surface and light.
@@ -307,7 +313,7 @@ def lay_sign(
     return whole
 
 
-@compiled
+@inlined
 def _paint(ink: Inked, u: float, v: float, footprint: float) -> tuple[float, float, float]:
     """Colour of a plate's print at (u, v): marks in their order, each covering what its share of the pixel is."""
     circles, colours = ink.circles, ink.colours
@@ -324,7 +330,7 @@ def _paint(ink: Inked, u: float, v: float, footprint: float) -> tuple[float, flo
     return r, g, b
 
 
-@compiled
+@inlined
 def _weathered(
     paint: tuple[float, float, float], u: float, v: float, surface: Floats, lattice: Plane
 ) -> tuple[float, float, float]:
@@ -342,7 +348,7 @@ def _weathered(
     return r + grime * (0.11 - r), g + grime * (0.09 - g), b + grime * (0.065 - b)
 
 
-@compiled
+@inlined
 def _lit(u: float, v: float, surface: Floats, lattice: Plane) -> float:
     """Daylight at (u, v) of a plate."""
     shade = 0.0
@@ -353,7 +359,7 @@ def _lit(u: float, v: float, surface: Floats, lattice: Plane) -> float:
         else:
             edge = surface[S_SHADOW_U] * u + surface[S_SHADOW_V] * v - surface[S_SHADOW_AT]
             shade = surface[S_SHADOW] * smooth(edge, -0.05, 0.05)
-    return surface[S_AMBIENT] + surface[S_SUN] * (1.0 - shade)
+    return float(surface[S_AMBIENT] + surface[S_SUN] * (1.0 - shade))
 
 
 @compiled

@@ -70,7 +70,8 @@ class Inked(NamedTuple):
 
 def inked(marks: Sequence[Mark]) -> Inked:
     """The arrays of some marks; at least one."""
-    spans, points, circles = [], [], []
+    spans, circles = [], []
+    points: list[Point] = []
     for mark in marks:
         spans.append((len(points), len(points) + len(mark.points)))
         points += mark.points

@@ -22,6 +22,7 @@ from neuromation.synthetic.generators.traffic_signs_marks import COLOURS, Inked,
 
 SIGNS_MAX = 12
 _TRIES = 20
+_HALF_HEIGHT_M = 0.35  # of a usual sign
 _REACH = 1.35  # of the farthest mark from a sign's centre, in units of the sign
 _DEGREE = 1.0 / 360.0
 
@@ -178,7 +179,7 @@ def _view(params: RoadsideParams, weather: str, width: int, height: int, zoom: f
 
 def _surroundings(weather: str, rng: Generator) -> tuple[Floats, Floats]:
     """Houses and trees, far ones first, over the focal length; many, some or none of each."""
-    f = rng.random((40, 10)).tolist()
+    f = rng.random((70, 10)).tolist()
     town = f[0][0]
     houses = []
     for k in range(int(9 * town * town)):
@@ -194,15 +195,27 @@ def _surroundings(weather: str, rng: Generator) -> tuple[Floats, Floats]:
             ]
         )
     trees = []
-    for k in range(int(12 * f[0][1])):
+    season = f[0][2]
+    for k in range(int(16 * f[0][1]) + int(34 * f[0][3])):
         g = f[12 + k]
-        far = 12 + 70 * g[0]
-        tall = (3.0 + 6.0 * g[1]) / far
-        hue = g[5]
+        bush = k >= int(16 * f[0][1])
+        far = 14 + 90 * g[0]
+        tall = (1.2 + 1.2 * g[1] if bush else 3.0 + 6.0 * g[1]) / far
+        wide = tall * (0.7 + 1.1 * g[3] if bush else 0.4 + 0.3 * g[3])
+        side = (5.0 + 40 * g[2]) / far  # beside the road, which bends little
+        middle = 1.1 / far - 0.3 * tall if bush else 1.4 / far - 0.75 * tall
+        hue = min(1.0, max(0.0, 0.75 * season + 0.5 * (g[5] - 0.3)))
         trees.append(
             [
-                *(2.6 * (g[2] - 0.5), -0.55 * tall + 0.5 / far, tall * (0.4 + 0.35 * g[3]), tall * (0.5 + 0.2 * g[4])),
-                *(0.05 + 0.11 * hue, 0.11 + 0.05 * hue, 0.022 + 0.02 * g[6], 0.4 / far, far, 64 * g[7]),
+                *(side if g[9] < 0.5 else -side, middle, wide, tall * (0.55 if bush else 0.5 + 0.12 * g[4])),
+                *(
+                    0.045 + 0.09 * hue,
+                    0.09 + 0.04 * hue,
+                    0.018 + 0.02 * g[6],
+                    0.0 if bush else 0.35 / far,
+                    far,
+                    64 * g[7],
+                ),
             ]
         )
     trees.sort(key=lambda tree: -tree[8])
@@ -215,7 +228,7 @@ def _surroundings(weather: str, rng: Generator) -> tuple[Floats, Floats]:
 def _signs(
     params: RoadsideParams, weather: str, view: Floats, width: int, height: int, rng: Generator
 ) -> tuple[StandingSign, ...]:
-    places = [_crop_place(width, rng)] if params.mode == "crop" else _places(params, width, height, rng)
+    places = [_crop_place(width, rng)] if params.mode == "crop" else _places(params, view, width, height, rng)
     labels = [NAMES.index(name) for name in params.only] if params.only is not None else list(range(len(NAMES)))
     found = []
     for x, y, size, hangs in sorted(places, key=lambda place: place[2]):
@@ -238,12 +251,19 @@ def _crop_place(side: int, rng: Generator) -> tuple[float, float, float, bool]:
     return 0.5 * side + shift * (f[1] - 0.5), 0.5 * side + shift * (f[2] - 0.5), size, False
 
 
-def _places(params: RoadsideParams, width: int, height: int, rng: Generator) -> list[tuple[float, float, float, bool]]:
-    """Middle and half height of signs that do not hide each other, and whether another one hangs above."""
+def _places(
+    params: RoadsideParams, view: Floats, width: int, height: int, rng: Generator
+) -> list[tuple[float, float, float, bool]]:
+    """Middle and half height of signs that do not hide each other, and whether another one hangs above.
+
+    A sign of a given size is so far away, and stands so high and beside the road; where that would be outside the
+    picture, the camera is taken to look at it.
+    """
     whole = int(params.signs)
     draws = rng.random(3).tolist()
     count = whole + int(draws[0] < params.signs - whole)
-    count = min(SIGNS_MAX, max(min(1, count), count + int(draws[1] * 3) - 1))
+    if count > 0:
+        count = min(SIGNS_MAX, max(1, count + int(draws[1] * 3) - 1))
     ratio = params.size_max_px / params.size_min_px
     places: list[tuple[float, float, float, bool]] = []
     for _ in range(count):
@@ -255,8 +275,13 @@ def _places(params: RoadsideParams, width: int, height: int, rng: Generator) -> 
                 x, above, size, _ = places[-1]
                 y = above + 2.12 * size
             else:
-                x = (0.04 + 0.92 * a) * width
-                y = height * (0.5 - 0.08 - 0.3 * b) - 0.25 * size
+                far_m = view[td.V_FOCAL] * _HALF_HEIGHT_M / size
+                side_m = view[td.V_ROAD_RIGHT] + 0.6 + 4 * a * a if c < 0.7 else view[td.V_ROAD_LEFT] - 0.6 - 4 * a * a
+                x = view[td.V_X] + view[td.V_FOCAL] * (side_m / far_m + view[td.V_BEND] * far_m)
+                if not size < x < width - size:
+                    x = width * (0.72 + 0.26 * a if c < 0.7 else 0.28 - 0.26 * a)
+                y = view[td.V_HORIZON] - size * (1.9 + 1.4 * b - view[td.V_EYE_M]) / _HALF_HEIGHT_M
+                y = max((0.75 + 0.6 * b) * size, y)
             if y + size < height and all(max(abs(x - o[0]), abs(y - o[1])) > 1.04 * (size + o[2]) for o in places):
                 places.append((x, y, size, hangs))
                 break
@@ -280,7 +305,7 @@ def _standing(
     window = np.array(
         [int(x - _REACH * size) - 2, int(y - _REACH * size) - 2, int(x + _REACH * size) + 3, int(y + _REACH * size) + 3]
     )
-    far_m = view[td.V_FOCAL] * 0.35 / size
+    far_m = view[td.V_FOCAL] * _HALF_HEIGHT_M / size
     clear = 1.0
     if weather in {"fog", "rain"}:
         clear = 1.0 / (1.0 + view[td.V_FOG] * far_m + 0.5 * (view[td.V_FOG] * far_m) ** 2)
@@ -290,7 +315,8 @@ def _standing(
     foot = _through(from_sign, 0.0, 1.0)
     fog = [float(view[td.V_FOG_R + c]) for c in range(3)]
     top = y if hangs else foot[1] - 0.4 * size
-    post = np.array([foot[0], top, x + 0.02 * size * b[6], height, max(0.7, 0.085 * size), clear])
+    ground = min(float(height), view[td.V_HORIZON] + size * view[td.V_EYE_M] / _HALF_HEIGHT_M)
+    post = np.array([foot[0], top, x + 0.02 * size * b[6], max(ground, y), max(0.7, 0.085 * size), clear])
     leaves = _leaves(x, y, size, dark, rng) if f[9] < params.leaves_share else np.zeros((0, 9))
     glow = np.zeros((0, 6))
     if weather == "night":

@@ -57,7 +57,7 @@ class WarehouseBinParams(SceneParams):
         0.75, ge=0.3, le=2.5, description="mean height of the camera above the floor, metres"
     )
     tilt_deg: float = Field(6.0, ge=0, le=40, description="largest lean of the camera from straight above, degrees")
-    fill: float = Field(0.95, ge=0.5, le=1.5, description="width of the bin over the width of the picture")
+    fill: float = Field(0.9, ge=0.5, le=1.5, description="width of the bin over the width of the picture")
     ring_share: float = Field(0.45, ge=0, le=1, description="share of pictures lit by a ring around the lens")
     strip_share: float = Field(0.35, ge=0, le=1, description="share of pictures lit by strips overhead; else the hall")
     graspable_from: float = Field(
@@ -203,7 +203,7 @@ def _camera(params: WarehouseBinParams, container: Bin, rng: Generator) -> Camer
     far = params.camera_height_m * (0.9 + 0.2 * u[2])
     across = far * exact_sin(tilt)
     position = (across * exact_cos(around), across * exact_sin(around), far * exact_cos(tilt))
-    target = (0.03 * (2 * u[3] - 1), 0.03 * (2 * u[4] - 1), container.floor_m)
+    target = (0.015 * (2 * u[3] - 1), 0.015 * (2 * u[4] - 1), container.floor_m)
     flat = look_at(position, target, (0.0, 1.0, 0.0))
     rotation = composed(rotation_z(0.04 * (2 * u[5] - 1)), flat)
     wide = 2 * max(container.half_u_m, container.half_v_m * params.width / params.height)
@@ -217,7 +217,7 @@ def _light(params: WarehouseBinParams, camera: Camera, rng: Generator) -> tuple[
     u = [float(draw) for draw in rng.random(6)]
     rest = max(0.0, 1 - params.ring_share - params.strip_share)
     kind = _LIGHTS[pick((params.ring_share + 1e-12, params.strip_share, rest), u[0])]
-    key = {"ring": 0.75, "strip": 0.7, "hall": 0.45}[kind] + 0.15 * (u[1] - 0.5)
+    key = {"ring": 0.65, "strip": 0.6, "hall": 0.4}[kind] + 0.15 * (u[1] - 0.5)
     x, y, z = camera.position
     around = u[2] * _TURN
     c, s = exact_cos(around), exact_sin(around)
@@ -249,7 +249,7 @@ class WarehouseBin(BaseGenerator):
     )
     version = "1"
     classes: ClassVar[list[str]] = list(CLASSES)
-    cu_per_unit = 0.5
+    cu_per_unit = 0.9
     params_model = WarehouseBinParams
 
     def layers(self, params: BaseModel) -> tuple[Layer, ...]:

@@ -90,7 +90,7 @@ def _pipe(size: int) -> tuple[Mesh, float]:
 def _drilled(x: float, y: float, z: float) -> Mesh:
     """A flat plate with two raised collars, as of pressed holes."""
     build = MeshBuilder()
-    build.add(box((x, y, z), 0.0006, 1), part=0)
+    build.add(box((x, y, z)), part=0)
     collar = ring(0.13 * y, 0.08 * y, 0.0008, 16)
     for sign in (-1, 1):
         build.add(collar, offset=(sign * 0.32 * x, 0.0, z), part=0)

@@ -229,7 +229,8 @@ def _pouch(product: Product, p: _Print) -> Look:
         else "pillow"
     )
     mesh = pouch(product.size_m, kind, float(p.key % 97))
-    return Look(mesh, (p.face("front", w, h, gloss=0.28), p.face("back", w, h, gloss=0.28)))
+    faces = ("front", "back") if p.photo else ("bag_front", "bag_back")
+    return Look(mesh, tuple(p.face(which, w, h, gloss=0.28) for which in faces))
 
 
 _FORMS = {

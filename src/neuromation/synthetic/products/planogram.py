@@ -258,6 +258,14 @@ def _layers(product: Product, draw: float) -> int:
     return max(1, most - int(draw * 2))
 
 
+def _piled(run: _Run, clear_m: float) -> int:
+    """Layers of a run: low piles under a high board grow, for shops do not leave room empty."""
+    height_m = run.listed.product.size_m[2]
+    fitting = min(LAYERS_MAX, int((clear_m - 0.05) / height_m))
+    can_grow = run.listed.product.form in _STACKED and run.layers * height_m < 0.55 * clear_m
+    return max(run.layers, fitting) if can_grow else run.layers
+
+
 def _rows(lines: list[list[_Run]], layout: Layout, width_m: float) -> Iterator[Row]:
     z_m = layout.plinth_m
     for row, line in enumerate(lines):
@@ -268,7 +276,8 @@ def _rows(lines: list[list[_Run]], layout: Layout, width_m: float) -> Iterator[R
         for slot, run in enumerate(line):
             behind = int((layout.depth_m - 0.02) / (run.listed.product.size_m[1] + _SPACE_M))
             depth = max(1, min(layout.depth, behind))
-            slots.append(Slot(row, slot, run.listed, x_m, run.pitch_m, run.facings, run.layers, depth))
+            layers = _piled(run, clear_m) if layout.stacking > 0 else run.layers
+            slots.append(Slot(row, slot, run.listed, x_m, run.pitch_m, run.facings, layers, depth))
             x_m += run.facings * run.pitch_m + spare_m
         yield Row(z_m, clear_m, tuple(slots))
         z_m += clear_m + layout.board_m

@@ -131,8 +131,7 @@ class RayScene:
 _FUNCTIONS = ("rtcIntersect1", "rtcOccluded1")
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def call_embree(typing: Any, function: Any, scene: Any, ray: Any) -> Any:
+def _call_embree(typing: Any, function: Any, scene: Any, ray: Any) -> Any:
     """Call the function at an address with a scene, a ray and no options, from compiled code; all three are int64."""
     from llvmlite import ir
 
@@ -144,3 +143,6 @@ def call_embree(typing: Any, function: Any, scene: Any, ray: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, types.int64), code
+
+
+call_embree: Any = intrinsic(_call_embree)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromation.synthetic.compiled import compiled
+from neuromation.synthetic.compiled import kernel
 from neuromation.synthetic.render.protocol import Amodal
 from neuromation.synthetic.render.raster import CENTRE, NOTHING, Visibility, draw
 from neuromation.synthetic.render.raster_lens import FIXED, Lens, distorted
@@ -57,7 +57,7 @@ def amodal_masks(
     return found
 
 
-@compiled
+@kernel
 def _window(
     vertices: Floats, cam: Floats, lens: tuple[bool, Floats], width: int, height: int
 ) -> tuple[int, int, int, int]:
@@ -96,7 +96,7 @@ def _window(
     )
 
 
-@compiled
+@kernel
 def _inked(seen: Ints, width: int, window: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
     """The tight box of what is seen in a window."""
     left, top, right, bottom = 1 << 30, 1 << 30, -1, -1
@@ -108,7 +108,7 @@ def _inked(seen: Ints, width: int, window: tuple[int, int, int, int]) -> tuple[i
     return left, top, right, bottom
 
 
-@compiled
+@kernel
 def _wipe(seen: Ints, nearness: Singles, width: int, window: tuple[int, int, int, int]) -> None:
     for y in range(window[1], window[3]):
         for x in range(window[0], window[2]):
@@ -142,7 +142,7 @@ def flow_between(
     return flow.reshape(camera.height, camera.width, 2)
 
 
-@compiled
+@kernel
 def _flow(
     seen: Ints,
     planes: Floats,

@@ -13,17 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromation.kernel.rng import unit_rng
-from neuromation.synthetic.compiled import compiled
+from neuromation.synthetic.compiled import kernel
 from neuromation.synthetic.errors import BadScene
 from neuromation.synthetic.render.exact_motion import amodal_masks, flow_between
 from neuromation.synthetic.render.lens import develop
 from neuromation.synthetic.render.protocol import Frame, Pass
 from neuromation.synthetic.render.raster import CENTRE, NOTHING, SMOOTH, Visibility, draw
-from neuromation.synthetic.render.raster_lens import FIXED, Lens, lens_of
+from neuromation.synthetic.render.raster_lens import Lens, lens_of
 from neuromation.synthetic.render.raster_pack import (
-    CAM_CX,
     CAM_CY,
-    CAM_FOCAL,
     Floats,
     Ints,
     PackedScene,
@@ -32,16 +30,16 @@ from neuromation.synthetic.render.raster_pack import (
     pack_scene,
 )
 from neuromation.synthetic.render.shade import Lighting, Shaded, Window, shade
+from neuromation.synthetic.render.shade_grid import GRID_PX, grid_places, lights_seen, receivers_of
 from neuromation.synthetic.render.shade_light import pack_lights
 from neuromation.synthetic.render.shade_sky import sky_openness
 from neuromation.synthetic.render.shade_textures import TexturePool, TextureTable
 from neuromation.synthetic.render.shadow import shadow_maps
-from neuromation.synthetic.scene.model import Mesh, Scene
+from neuromation.synthetic.scene.model import Scene
 
 PIXELS_MAX = 16 * 2**20  # of one picture, as units allow
 SAMPLES_MAX = 4
 _BAND_PIXELS = 1 << 20  # of a supersampled picture that are in memory at once
-_STRIDE_PX = 4  # between the places that shadow maps are fitted to
 _MAP_SIDE = 512
 _LARGE_PIXELS = 600_000  # from which pictures have finer shadow maps
 
@@ -157,11 +155,13 @@ class ExactRenderer:
 
     def _lighting(self, stage: _Stage, cam: Floats, lens: Lens, size: tuple[int, int], visible: Visibility) -> Lighting:
         lights, sky = pack_lights(stage.scene.lights, stage.scene.sky)
-        receivers = _receivers(visible.nearness, cam, (lens.bends, lens.centres), size[0], _STRIDE_PX)
+        places, mean_m = grid_places(visible, cam, lens, size)
+        receivers = receivers_of(places, cam, -(-size[0] // GRID_PX))
         side = _MAP_SIDE if size[0] * size[1] < _LARGE_PIXELS else 2 * _MAP_SIDE
         maps = shadow_maps(stage.packed, stage.textures, stage.scene.lights, receivers, side)
-        openness, places = sky_openness(visible, cam, lens, size)
-        return Lighting(lights, sky, maps, openness, places)
+        seen = lights_seen(visible, cam, size[0], places, maps)
+        openness = sky_openness(visible, cam, size, places, mean_m)
+        return Lighting(lights, sky, maps, openness, places, seen)
 
     def _supersampled(self, stage: _Stage, lighting: Lighting, samples: int) -> Singles:
         """The light of a picture drawn `samples` times as wide and high, band by band, and averaged."""
@@ -197,16 +197,9 @@ def _check(scene: Scene, passes: Set[Pass], samples: int, following: Scene | Non
     if "flow" in passes:
         if following is None:
             raise BadScene("flow needs the scene one moment later")
-        now, then = scene.instances, following.instances
-        if len(now) != len(then) or not all(_followed(a.mesh, b.mesh) for a, b in zip(now, then, strict=True)):
+        meshes = [instance.mesh for instance in scene.instances]
+        if meshes != [instance.mesh for instance in following.instances]:
             raise BadScene("flow needs the same instances, in the same order, one moment later")
-
-
-def _followed(mesh: Mesh, later: Mesh) -> bool:
-    """True when every point of a mesh can be found in what it became: the same triangles, of points that may move."""
-    if mesh is later:
-        return True
-    return len(mesh.positions) == len(later.positions) and np.array_equal(mesh.triangles, later.triangles)
 
 
 def _ids_and_depth(
@@ -218,7 +211,7 @@ def _ids_and_depth(
     return ids, depth
 
 
-@compiled
+@kernel
 def _read_labels(seen: Ints, nearness: Singles, owner: Ints, ids: NDArray[np.uint16], depth: Singles) -> None:
     for at in range(len(ids)):
         t = seen[at, 0]
@@ -229,31 +222,7 @@ def _read_labels(seen: Ints, nearness: Singles, owner: Ints, ids: NDArray[np.uin
             depth[at] = np.float32(1.0) / nearness[at, 0]
 
 
-@compiled
-def _receivers(nearness: Singles, cam: Floats, lens: tuple[bool, NDArray[np.int32]], width: int, stride: int) -> Floats:
-    """Places in the world that the camera sees, every `stride` pixels across and down."""
-    bends, centres = lens
-    height = len(nearness) // width
-    points = np.empty((((height + stride - 1) // stride) * ((width + stride - 1) // stride), 3))
-    count = 0
-    for row in range(0, height, stride):
-        for column in range(0, width, stride):
-            at = row * width + column
-            near = nearness[at, 0]
-            if near <= 0.0:
-                continue
-            px, py = column + 0.5, row + 0.5
-            if bends:
-                px, py = centres[at, 0] / FIXED, centres[at, 1] / FIXED
-            x, y = (px - cam[CAM_CX]) / cam[CAM_FOCAL], (py - cam[CAM_CY]) / cam[CAM_FOCAL]
-            points[count, 0] = cam[9] + (cam[0] * x + cam[3] * y + cam[6]) / near
-            points[count, 1] = cam[10] + (cam[1] * x + cam[4] * y + cam[7]) / near
-            points[count, 2] = cam[11] + (cam[2] * x + cam[5] * y + cam[8]) / near
-            count += 1
-    return points[:count]
-
-
-@compiled
+@kernel
 def _average(fine: Singles, width: int, samples: int, light: Singles) -> None:
     """Mean light of `samples` x `samples` pixels each."""
     share = 1.0 / (samples * samples)

@@ -91,7 +91,8 @@ class GpuRenderer:
                 "the gpu renderer needs moderngl; install it by: pip install 'neuromation[gpu]'"
             ) from error
         try:
-            self._gl: Any = moderngl.create_context(standalone=True, backend="egl", require=330)
+            opener: Any = moderngl  # its settings have the wrong type
+            self._gl: Any = opener.create_context(standalone=True, backend="egl", require=330)
         except Exception as error:  # moderngl raises bare Exception, and OSError where libEGL is missing
             raise RendererMissing(
                 f"the gpu renderer found no OpenGL 3.3 by EGL on this machine ({str(error)[:80]}); a graphics driver is "
@@ -377,13 +378,14 @@ def _seen_places(camera: Camera, depth_m: Singles) -> NDArray[np.float64]:
     cx, cy = camera.centre
     x, y = (columns + 0.5 - cx) / camera.focal_px * depth, (rows + 0.5 - cy) / camera.focal_px * depth
     turn = np.array(camera.rotation, np.float64).reshape(3, 3)
-    return np.stack([x, y, depth], axis=1) @ turn + np.array(camera.position)
+    places: NDArray[np.float64] = np.stack([x, y, depth], axis=1) @ turn + np.array(camera.position)
+    return places
 
 
 def _fitted(light: Sun | AreaLight, places: NDArray[np.float64], vertices: NDArray[np.float64]) -> dict[str, Any]:
     """Uniforms of a lamp's shadow map that covers these places and whatever may shade them."""
     middle = places.mean(axis=0) if len(places) else np.zeros(3)
-    is_area = isinstance(light, AreaLight)
+    is_area, half = isinstance(light, AreaLight), np.zeros(2)
     if isinstance(light, AreaLight):
         origin = np.array(light.position, np.float64)
         ahead = _unit(middle - origin)
@@ -394,6 +396,8 @@ def _fitted(light: Sun | AreaLight, places: NDArray[np.float64], vertices: NDArr
         origin, ahead = middle, _unit(np.array(light.direction, np.float64))
     right = _unit(np.cross(ahead, (0.0, 0.0, 1.0) if abs(ahead[2]) < 0.9 else (1.0, 0.0, 0.0)))
     axes = np.stack([right, np.cross(ahead, right), ahead])
+    if isinstance(light, AreaLight):
+        half = np.abs(axes[:2] @ np.array(light.u)) + np.abs(axes[:2] @ np.array(light.v))
     seen = (places - origin) @ axes.T
     depths = (vertices - origin) @ ahead
     if is_area:
@@ -401,11 +405,9 @@ def _fitted(light: Sun | AreaLight, places: NDArray[np.float64], vertices: NDArr
         flat = seen[:, :2] / seen[:, 2:] if len(seen) else np.zeros((1, 2))
         flat = np.clip(flat, -6.0, 6.0)
         span = (max(NEAR_M, float(depths.min())), max(float(depths.max()), 2 * NEAR_M) * 1.01)
-        half = np.array([abs(np.array(light.u) @ axis) + abs(np.array(light.v) @ axis) for axis in axes[:2]])
     else:
         flat = seen[:, :2] if len(seen) else np.zeros((1, 2))
         span = (float(depths.min()) - 0.01, float(depths.max()) + 0.01)
-        half = np.zeros(2)
     low, high = flat.min(axis=0), flat.max(axis=0)
     room = 0.02 * (high - low) + 1e-3
     scale = 2.0 / (high - low + 2 * room)

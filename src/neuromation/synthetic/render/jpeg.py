@@ -180,5 +180,6 @@ def _picture(brightness: Plane, blue: Plane, red: Plane, height: int, width: int
 
 
 @compiled
-def _byte(value: float) -> int:
-    return int(min(max(value, np.float32(0.0)), np.float32(255.0)))
+def _byte(value: np.float32) -> int:
+    clipped: np.float32 = min(max(value, np.float32(0.0)), np.float32(255.0))
+    return int(clipped)

@@ -172,7 +172,9 @@ def _confusion_px(camera: Camera, depth_m: Light) -> Light:
 
 
 @compiled
-def _share(distance: int, radius: float, depth: float, other_radius: float, other_depth: float) -> float:
+def _share(
+    distance: int, radius: np.float32, depth: np.float32, other_radius: np.float32, other_depth: np.float32
+) -> np.float32:
     """How much of a pixel's light reaches one `distance` away: a far one does not spread over a sharp near one."""
     reach = (
         min(radius, other_radius)

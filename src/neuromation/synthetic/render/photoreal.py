@@ -96,7 +96,8 @@ def _spreads(packed: PackedScene) -> Floats:
     area = np.sqrt((across * across).sum(axis=1))
     uv = packed.uvs[packed.source].astype(np.float64)
     e, f = uv[:, 1] - uv[:, 0], uv[:, 2] - uv[:, 0]
-    return np.sqrt(np.abs(e[:, 0] * f[:, 1] - e[:, 1] * f[:, 0]) / np.maximum(area, 1e-12))
+    spreads: Floats = np.sqrt(np.abs(e[:, 0] * f[:, 1] - e[:, 1] * f[:, 0]) / np.maximum(area, 1e-12))
+    return spreads
 
 
 def _lights(scene: Scene) -> Floats:

@@ -143,7 +143,7 @@ def _is_lit(rays: Rays, origin: Three, direction: Three, far: float) -> bool:
     handles, ray, _ = rays
     _aim(rays, origin, direction, 0.0, far)
     call_embree(handles[1], handles[2], handles[3])
-    return ray[FAR] >= 0.0
+    return bool(ray[FAR] >= 0.0)
 
 
 @compiled
@@ -168,7 +168,7 @@ def _hit(rays: Rays, surfaces: Surfaces, origin: Three, direction: Three, is_fir
             corners = uvs[source[triangle]]
             u = (1.0 - b - c) * corners[0, 0] + b * corners[1, 0] + c * corners[2, 0]
             v = (1.0 - b - c) * corners[0, 1] + b * corners[1, 1] + c * corners[2, 1]
-            passes = is_hole(texels, rows[int(materials[row, TEXTURE])], u, v)
+            passes = is_hole(texels, rows, int(materials[row, TEXTURE]), u, v)
         if not passes:
             return int(triangle)
         near = float(ray[FAR]) * (1.0 + 1e-5) + _SKIN_M
@@ -218,7 +218,7 @@ def _surface(
         u = a * uv[0, 0] + b * uv[1, 0] + c * uv[2, 0]
         v = a * uv[0, 1] + b * uv[1, 1] + c * uv[2, 1]
         wide = width_m * spreads[triangle]
-        red, green, blue = sampled(texels, linear, rows[texture], u, v, (wide, 0.0, 0.0, wide))
+        red, green, blue = sampled(texels, linear, rows, texture, u, v, (wide, 0.0, 0.0, wide))
         colour = (colour[0] * red, colour[1] * green, colour[2] * blue)
     return place, flat, smooth, colour
 

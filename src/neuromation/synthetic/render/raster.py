@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromation.synthetic.compiled import compiled
+from neuromation.synthetic.compiled import inlined, kernel
 from neuromation.synthetic.render.raster_lens import FIXED, TILE_PX, Lens, distorted
 from neuromation.synthetic.render.raster_pack import (
     CAM_CX,
@@ -32,6 +32,7 @@ NOTHING = -1
 _GUARD_PX = 1 << 20  # farther out a triangle is cut, so that products of whole numbers stay below 2^63
 _CORNERS_MAX = 9  # of a triangle cut by five planes
 _HALF = FIXED // 2
+_SAMPLES_MAX = 5
 _REACH = 102  # how far samples lie beside a pixel's centre, at most
 _OUTSIDE = -(1 << 40)  # a corner that cannot be projected
 _LENS_MARGIN_MAX_PX = 16.0
@@ -47,7 +48,6 @@ CENTRE = SMOOTH[:1].copy()
 _Skin = tuple[Ints, Singles, Floats, NDArray[np.uint8], NDArray[np.int64]]
 _LensArrays = tuple[bool, Floats, NDArray[np.int32], NDArray[np.int32]]
 _Target = tuple[int, int, NDArray[np.int64], NDArray[np.int64]]
-_Point = tuple[int, int]
 _Job = tuple[_Skin, Floats, _LensArrays, _Target, tuple[Ints, Singles, Floats]]
 
 
@@ -97,10 +97,28 @@ def draw(
         (lens.bends, lens.k, lens.centres, lens.tiles),
         (width, height, frame, offsets),
         (into.seen, into.nearness, into.planes),
+        _room(int(np.diff(scene.first_vertex[first : last + 1]).max(initial=0))),
     )
 
 
-@compiled
+def _room(vertices: int) -> tuple[Floats, NDArray[np.int64], Floats, NDArray[np.int64], NDArray[np.int64], Floats]:
+    """Room to work in for instances of at most so many vertices.
+
+    These in the camera's frame, and on the picture (1/256 pixels). A polygon before and after a cut, and its corners on
+    the picture. The whole numbers of a triangle: its edges (three times a, b, c of a x + b y + c) and its bounds. Its
+    depths: 1 / depth as a + b x + c y, its bounds, and how much it changes to each sample of a pixel.
+    """
+    return (
+        np.empty((vertices, 3)),
+        np.empty((vertices, 2), dtype=np.int64),
+        np.empty((2, _CORNERS_MAX, 3)),
+        np.empty((_CORNERS_MAX, 2), dtype=np.int64),
+        np.empty(13, dtype=np.int64),
+        np.empty(5 + _SAMPLES_MAX),
+    )
+
+
+@kernel
 def _draw(
     geometry: tuple[Floats, Ints, Ints],
     standing: tuple[NDArray[np.int64], NDArray[np.int64], int, int],
@@ -109,18 +127,13 @@ def _draw(
     lens: _LensArrays,
     target: _Target,
     into: tuple[Ints, Singles, Floats],
+    room: tuple[Floats, NDArray[np.int64], Floats, NDArray[np.int64], NDArray[np.int64], Floats],
 ) -> None:
     vertices, triangles, material = geometry
     first_vertex, first_triangle, first, last = standing
     job = (skin, cam, lens, target, into)
     materials, planes = skin[2], into[2]
-    most = 0
-    for i in range(first, last):
-        most = max(most, first_vertex[i + 1] - first_vertex[i])
-    view, screen = np.empty((most, 3)), np.empty((most, 2), dtype=np.int64)
-    polygon = np.empty((2, _CORNERS_MAX, 3))
-    # Whole numbers of one triangle: its edges (three times a, b, c of a x + b y + c) and its bounds; and its depths.
-    edges, depths = np.empty(13, dtype=np.int64), np.empty(5)
+    view, screen, polygon, points, edges, depths = room
     for i in range(first, last):
         start = first_vertex[i]
         if not _project(vertices, start, first_vertex[i + 1], cam, target[2], view, screen):
@@ -136,32 +149,25 @@ def _draw(
             if not (det < 0.0 or (det > 0.0 and materials[row, TWO_SIDED] != 0.0)):
                 continue
             if screen[a, 0] != _OUTSIDE and screen[b, 0] != _OUTSIDE and screen[c, 0] != _OUTSIDE:
-                if det < 0.0:
-                    b, c = c, b
-                if not _edges(
-                    (screen[a, 0], screen[a, 1]),
-                    (screen[b, 0], screen[b, 1]),
-                    (screen[c, 0], screen[c, 1]),
-                    target[2],
-                    edges,
-                ):
-                    continue
-                if det < 0.0:
-                    b, c = c, b
-                _plane(view, a, b, c, det, planes, t)
-                _depths(planes, t, cam, nearest, farthest, depths)
-                _fill(edges, depths, t, row, job)
+                count = 3
+                points[0, 0], points[0, 1] = screen[a, 0], screen[a, 1]
+                points[1, 0], points[1, 1] = screen[b, 0], screen[b, 1]
+                points[2, 0], points[2, 1] = screen[c, 0], screen[c, 1]
             else:
-                _plane(view, a, b, c, det, planes, t)
-                _depths(planes, t, cam, nearest, farthest, depths)
-                for axis in range(3):
-                    polygon[0, 0, axis] = view[a, axis]
-                    polygon[0, 1, axis] = view[b, axis]
-                    polygon[0, 2, axis] = view[c, axis]
-                _fill_cut(polygon, det, edges, depths, t, row, job)
+                count = _cut(view, (a, b, c), cam, polygon, points)
+            is_drawn = False
+            for corner in range(1, count - 1):
+                one, other = (corner + 1, corner) if det < 0.0 else (corner, corner + 1)
+                if not _edges(points, one, other, target[2], edges):
+                    continue
+                if not is_drawn:
+                    is_drawn = True
+                    _plane(view, a, b, c, det, planes, t)
+                    _depths(planes, t, cam, nearest, farthest, depths)
+                _fill(edges, depths, t, row, job)
 
 
-@compiled
+@kernel
 def _project(
     vertices: Floats,
     start: int,
@@ -200,7 +206,7 @@ def _project(
     return not is_whole or not (right < frame[0] or left > frame[2] or bottom < frame[1] or top > frame[3])
 
 
-@compiled
+@inlined
 def _determinant(view: Floats, a: int, b: int, c: int) -> float:
     """Six times the volume between the camera and a triangle; below zero when it is seen from its front."""
     return (
@@ -210,7 +216,7 @@ def _determinant(view: Floats, a: int, b: int, c: int) -> float:
     )
 
 
-@compiled
+@inlined
 def _plane(view: Floats, a: int, b: int, c: int, det: float, planes: Floats, t: int) -> None:
     """The inverse of the matrix whose columns are the corners."""
     for row, (p, q) in enumerate(((b, c), (c, a), (a, b))):
@@ -219,7 +225,7 @@ def _plane(view: Floats, a: int, b: int, c: int, det: float, planes: Floats, t: 
         planes[t, 3 * row + 2] = (view[p, 0] * view[q, 1] - view[p, 1] * view[q, 0]) / det
 
 
-@compiled
+@inlined
 def _depths(planes: Floats, t: int, cam: Floats, nearest: float, farthest: float, depths: Floats) -> None:
     """1 / depth as a + b x + c y of the position on the picture in pixels, and its bounds on the triangle."""
     across = (planes[t, 0] + planes[t, 3] + planes[t, 6]) / cam[CAM_FOCAL]
@@ -229,10 +235,15 @@ def _depths(planes: Floats, t: int, cam: Floats, nearest: float, farthest: float
     depths[3], depths[4] = 1.0 / farthest, 1.0 / max(nearest, NEAR_M)
 
 
-@compiled
-def _edges(one: _Point, other: _Point, third: _Point, frame: NDArray[np.int64], edges: NDArray[np.int64]) -> bool:
-    """Edge functions of a triangle, >= 0 inside, and its bounds; False when it has no area or is out of the picture."""
-    (xa, ya), (xb, yb), (xc, yc) = one, other, third
+@inlined
+def _edges(points: NDArray[np.int64], one: int, other: int, frame: NDArray[np.int64], edges: NDArray[np.int64]) -> bool:
+    """Edge functions of the triangle of the first point and two others, >= 0 inside, and its bounds.
+
+    False when it has no area or is out of the picture.
+    """
+    xa, ya = points[0, 0], points[0, 1]
+    xb, yb = points[one, 0], points[one, 1]
+    xc, yc = points[other, 0], points[other, 1]
     left, right = min(xa, xb, xc), max(xa, xb, xc)
     top, bottom = min(ya, yb, yc), max(ya, yb, yc)
     if right < frame[0] or left > frame[2] or bottom < frame[1] or top > frame[3]:
@@ -248,19 +259,16 @@ def _edges(one: _Point, other: _Point, third: _Point, frame: NDArray[np.int64], 
     return True
 
 
-@compiled
-def _fill_cut(
-    polygon: Floats,
-    det: float,
-    edges: NDArray[np.int64],
-    depths: Floats,
-    t: int,
-    row: int,
-    job: _Job,
-) -> None:
-    """Fill a triangle that reaches behind the camera or far beside the picture: cut it first."""
-    cam, target = job[1], job[3]
+@kernel
+def _cut(view: Floats, corners: tuple[int, int, int], cam: Floats, polygon: Floats, points: NDArray[np.int64]) -> int:
+    """Cut a triangle that reaches behind the camera or far beside the picture; the number of corners that remain.
+
+    Their places on the picture, 1/256 pixels, go into `points`; `polygon` is room to work in.
+    """
     focal, cx, cy = cam[CAM_FOCAL], cam[CAM_CX], cam[CAM_CY]
+    for corner in range(3):
+        for axis in range(3):
+            polygon[0, corner, axis] = view[corners[corner], axis]
     count, now = 3, 0
     for plane in range(5):
         kept = 0
@@ -268,7 +276,8 @@ def _fill_cut(
             one, other = polygon[now, corner], polygon[now, (corner + 1) % count]
             here, there = _inside(one, plane, focal, cx, cy), _inside(other, plane, focal, cx, cy)
             if here >= 0.0:
-                polygon[1 - now, kept] = one
+                for axis in range(3):
+                    polygon[1 - now, kept, axis] = one[axis]
                 kept += 1
             if (here >= 0.0) != (there >= 0.0):
                 # Always from the inner corner, so that the neighbour across this edge is cut at the same point.
@@ -279,20 +288,15 @@ def _fill_cut(
                 kept += 1
         count, now = kept, 1 - now
         if count < 3:
-            return
-    points = np.empty((count, 2), dtype=np.int64)
+            return 0
     for corner in range(count):
         x, y, z = polygon[now, corner, 0], polygon[now, corner, 1], max(polygon[now, corner, 2], 0.5 * NEAR_M)
         points[corner, 0] = np.int64(np.floor((x * focal / z + cx) * FIXED + 0.5))
         points[corner, 1] = np.int64(np.floor((y * focal / z + cy) * FIXED + 0.5))
-    for corner in range(1, count - 1):
-        b, c = (corner + 1, corner) if det < 0.0 else (corner, corner + 1)
-        corners = ((points[0, 0], points[0, 1]), (points[b, 0], points[b, 1]), (points[c, 0], points[c, 1]))
-        if _edges(corners[0], corners[1], corners[2], target[2], edges):
-            _fill(edges, depths, t, row, job)
+    return count
 
 
-@compiled
+@inlined
 def _inside(point: Floats, plane: int, focal: float, cx: float, cy: float) -> float:
     """How far a point is on the good side of the near plane (0), or of the guard left, right, above or below (1 to 4)."""
     if plane == 0:
@@ -306,24 +310,36 @@ def _inside(point: Floats, plane: int, focal: float, cx: float, cy: float) -> fl
     return (_GUARD_PX - cy) * point[2] - point[1] * focal
 
 
-@compiled
-def _fill(
-    edges: NDArray[np.int64],
-    depths: Floats,
-    t: int,
-    row: int,
-    job: _Job,
-) -> None:
+@inlined
+def _fill(edges: NDArray[np.int64], depths: Floats, t: int, row: int, job: _Job) -> None:
     """Fill a triangle: find the pixels that can see it, and test their samples."""
     _, cam, lens, target, _ = job
-    bends, k, _, tiles = lens
-    offsets = target[3]
-    reach = _REACH if len(offsets) > 1 else 0
-    if not bends:
-        left, right = (edges[9] - _HALF - reach + FIXED - 1) >> 8, (edges[11] - _HALF + reach) >> 8
-        top, bottom = (edges[10] - _HALF - reach + FIXED - 1) >> 8, (edges[12] - _HALF + reach) >> 8
-        _fill_box((left, top, right, bottom), edges, depths, t, row, job)
-        return
+    tiles = lens[3]
+    if lens[0]:
+        box = _box_through_lens(edges, cam, lens[1])
+    else:
+        reach = _REACH if len(target[3]) > 1 else 0
+        box = (
+            (edges[9] - _HALF - reach + FIXED - 1) >> 8,
+            (edges[10] - _HALF - reach + FIXED - 1) >> 8,
+            (edges[11] - _HALF + reach) >> 8,
+            (edges[12] - _HALF + reach) >> 8,
+        )
+    by_tiles = box[0] > box[2] and lens[0]
+    for part in range(tiles.shape[0] * tiles.shape[1] if by_tiles else 1):
+        if by_tiles:
+            r, c = part // tiles.shape[1], part % tiles.shape[1]
+            if tiles[r, c, 0] > edges[11] or tiles[r, c, 2] < edges[9]:
+                continue
+            if tiles[r, c, 1] > edges[12] or tiles[r, c, 3] < edges[10]:
+                continue
+            box = (c * TILE_PX, r * TILE_PX, c * TILE_PX + TILE_PX - 1, r * TILE_PX + TILE_PX - 1)
+        _fill_box(box, edges, depths, t, row, job)
+
+
+@kernel
+def _box_through_lens(edges: NDArray[np.int64], cam: Floats, k: Floats) -> tuple[int, int, int, int]:
+    """Pixels that hold what a triangle looks like through a lens; an empty box where that cannot be said cheaply."""
     focal, cx, cy = cam[CAM_FOCAL], cam[CAM_CX], cam[CAM_CY]
     long = max(edges[11] - edges[9], edges[12] - edges[10]) / FIXED
     bulge = (6.0 * abs(k[0]) + 20.0 * abs(k[1]) * k[2] * k[2]) * k[2] / (2.0 * focal) * long * long
@@ -336,22 +352,17 @@ def _fill(
         x, y = distorted(x, y, k[0], k[1])
         west, east = min(west, x), max(east, x)
         north, south = min(north, y), max(south, y)
-    if bulge < _LENS_MARGIN_MAX_PX and radius < k[2] * k[2]:
-        left, right = int(np.floor(west * focal + cx - bulge)) - 2, int(np.floor(east * focal + cx + bulge)) + 2
-        top, bottom = int(np.floor(north * focal + cy - bulge)) - 2, int(np.floor(south * focal + cy + bulge)) + 2
-        _fill_box((left, top, right, bottom), edges, depths, t, row, job)
-        return
-    for r in range(tiles.shape[0]):
-        for c in range(tiles.shape[1]):
-            tile = tiles[r, c]
-            if tile[0] > edges[11] or tile[2] < edges[9] or tile[1] > edges[12] or tile[3] < edges[10]:
-                continue
-            left, top = c * TILE_PX, r * TILE_PX
-            right, bottom = left + TILE_PX - 1, top + TILE_PX - 1
-            _fill_box((left, top, right, bottom), edges, depths, t, row, job)
+    if bulge >= _LENS_MARGIN_MAX_PX or radius >= k[2] * k[2]:
+        return 1, 1, 0, 0
+    return (
+        int(np.floor(west * focal + cx - bulge)) - 2,
+        int(np.floor(north * focal + cy - bulge)) - 2,
+        int(np.floor(east * focal + cx + bulge)) + 2,
+        int(np.floor(south * focal + cy + bulge)) + 2,
+    )
 
 
-@compiled
+@inlined
 def _fill_box(
     box: tuple[int, int, int, int],
     edges: NDArray[np.int64],
@@ -381,6 +392,7 @@ def _fill_box(
         d0, d1, d2 = a0 * ox + b0 * oy, a1 * ox + b1 * oy, a2 * ox + b2 * oy
         low0, low1, low2 = min(low0, d0), min(low1, d1), min(low2, d2)
         high0, high1, high2 = max(high0, d0), max(high1, d1), max(high2, d2)
+        depths[5 + s] = (across * ox + down * oy) * (1.0 / FIXED)
     for y in range(max(top, 0), min(bottom + 1, height)):
         for x in range(max(left, 0), min(right + 1, width)):
             at = y * width + x
@@ -391,23 +403,24 @@ def _fill_box(
             if e0 + high0 < 0 or e1 + high1 < 0 or e2 + high2 < 0:
                 continue
             whole = e0 + low0 >= 0 and e1 + low1 >= 0 and e2 + low2 >= 0
+            middle = base + across * (px * (1.0 / FIXED)) + down * (py * (1.0 / FIXED))
             for s in range(count):
-                ox, oy = offsets[s, 0], offsets[s, 1]
-                if not whole and (
-                    e0 + a0 * ox + b0 * oy < 0 or e1 + a1 * ox + b1 * oy < 0 or e2 + a2 * ox + b2 * oy < 0
-                ):
-                    continue
-                sx, sy = (px + ox) * (1.0 / FIXED), (py + oy) * (1.0 / FIXED)
-                near = np.float32(min(most, max(least, base + across * sx + down * sy)))
+                if not whole:
+                    ox, oy = offsets[s, 0], offsets[s, 1]
+                    if e0 + a0 * ox + b0 * oy < 0 or e1 + a1 * ox + b1 * oy < 0 or e2 + a2 * ox + b2 * oy < 0:
+                        continue
+                near = np.float32(min(most, max(least, middle + depths[5 + s])))
                 if near <= nearness[at, s]:
                     continue
-                if cutout and _hole(t, row, sx, sy, skin, cam, planes):
-                    continue
+                if cutout:
+                    sx, sy = (px + offsets[s, 0]) * (1.0 / FIXED), (py + offsets[s, 1]) * (1.0 / FIXED)
+                    if _hole(t, row, sx, sy, skin, cam, planes):
+                        continue
                 nearness[at, s] = near
                 seen[at, s] = t
 
 
-@compiled
+@kernel
 def _hole(t: int, row: int, sx: float, sy: float, skin: _Skin, cam: Floats, planes: Floats) -> bool:
     """Whether the texture of a triangle has a hole where the sample at (sx, sy) sees it."""
     source, uvs, materials, texels, rows = skin
@@ -419,4 +432,4 @@ def _hole(t: int, row: int, sx: float, sy: float, skin: _Skin, cam: Floats, plan
     corner = uvs[source[t]]
     u = (w0 * corner[0, 0] + w1 * corner[1, 0] + w2 * corner[2, 0]) / whole
     v = (w0 * corner[0, 1] + w1 * corner[1, 1] + w2 * corner[2, 1]) / whole
-    return is_hole(texels, rows[int(materials[row, TEXTURE])], u, v)
+    return is_hole(texels, rows, int(materials[row, TEXTURE]), u, v)

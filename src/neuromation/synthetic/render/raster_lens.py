@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromation.synthetic.compiled import compiled
+from neuromation.synthetic.compiled import compiled, inlined, kernel
 from neuromation.synthetic.errors import BadScene
 from neuromation.synthetic.render.raster_pack import CAM_CX, CAM_CY, CAM_FOCAL, Floats
 from neuromation.synthetic.scene.model import Camera
@@ -91,7 +91,7 @@ def _undistortion(outer: float, k1: float, k2: float) -> tuple[Floats, bool]:
     return factors, good
 
 
-@compiled
+@kernel
 def _look_up(
     factors: Floats, outer: float, lens: tuple[float, float, float], width: int, centres: NDArray[np.int32]
 ) -> None:
@@ -108,7 +108,7 @@ def _look_up(
         centres[at, 1] = np.int32(np.floor((cy + y * factor * focal) * FIXED + 0.5))
 
 
-@compiled
+@kernel
 def _bound(centres: NDArray[np.int32], width: int, height: int, tiles: NDArray[np.int32]) -> None:
     for row in range(tiles.shape[0]):
         for column in range(tiles.shape[1]):
@@ -123,7 +123,7 @@ def _bound(centres: NDArray[np.int32], width: int, height: int, tiles: NDArray[n
             tiles[row, column, 1], tiles[row, column, 3] = top - FIXED, bottom + FIXED
 
 
-@compiled
+@inlined
 def distorted(x: float, y: float, k1: float, k2: float) -> tuple[float, float]:
     """Where a ray (x, y, 1) meets the picture, in units of the focal length."""
     q = x * x + y * y

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromation.synthetic.compiled import compiled
+from neuromation.synthetic.compiled import kernel
 from neuromation.synthetic.errors import BadScene
 from neuromation.synthetic.scene.model import Camera, Material, Mesh, Rotation, Scene, Texture
 
@@ -255,7 +255,7 @@ def _joined(arrays: list[Any], shape: tuple[int, ...], dtype: Any) -> NDArray[An
     return np.concatenate(arrays) if len(arrays) > 1 else np.asarray(arrays[0])
 
 
-@compiled
+@kernel
 def _place(
     positions: Floats,
     triangles: Ints,

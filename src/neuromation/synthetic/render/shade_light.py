@@ -8,16 +8,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-from neuromation.synthetic.compiled import compiled
+from neuromation.synthetic.compiled import compiled, inlined
 from neuromation.synthetic.errors import BadScene
 from neuromation.synthetic.exact import exact_acos, exact_tan
-from neuromation.synthetic.render.raster_pack import Floats, Singles
-from neuromation.synthetic.render.shadow import light_seen
+from neuromation.synthetic.render.raster_pack import Floats
+from neuromation.synthetic.render.shade_grid import Grid, grid_light
+from neuromation.synthetic.render.shadow import Maps, light_seen
 from neuromation.synthetic.scene.model import AreaLight, Sky, Sun
-
-Maps = tuple[Singles, Singles, Singles, Floats, NDArray[np.int64]]
 
 Triple = tuple[float, float, float]
 # A surface as light meets it: its place, the normal of its triangle and the smooth one, both towards the camera as the
@@ -25,9 +23,9 @@ Triple = tuple[float, float, float]
 Surface = tuple[Triple, Triple, Triple, Triple, tuple[bool, float, float]]
 
 # Columns of a light's row: place or direction (3), colour times strength (3), half sides (3 + 3), where it shines (3),
-# how many patches along either side, area of a patch, whether it is an area, tangent of half a sun's size.
-_COLOUR, _U, _V, _SHINES, _PATCHES_U, _PATCHES_V, _PATCH_AREA, _IS_AREA, _SPREAD = 3, 6, 9, 12, 15, 16, 17, 18, 19
-LIGHT_COLUMNS = 20
+# area of one of its patches, whether it is an area, tangent of half a sun's size, the middles of the patches (4 x 3).
+_COLOUR, _U, _V, _SHINES, _PATCH_AREA, _IS_AREA, _SPREAD, _MIDDLES = 3, 6, 9, 12, 15, 16, 17, 18
+LIGHT_COLUMNS = 30
 _PATCHES = 4
 _HALF_DEGREE = 0.008726646259971648
 _STEPS = 64
@@ -66,7 +64,12 @@ def _pack_area(light: AreaLight, row: Floats) -> None:
     row[_SHINES : _SHINES + 3] = [part / size for part in n] if size > 0 else math.nan
     length_u, length_v = (math.sqrt(sum(part * part for part in side)) for side in (u, v))
     along = 1 if length_u < 0.4 * length_v else _PATCHES if length_u > 2.5 * length_v else 2
-    row[_PATCHES_U], row[_PATCHES_V] = along, _PATCHES // along
+    across = _PATCHES // along
+    for patch in range(_PATCHES):
+        su = (2.0 * (patch // across) + 1.0) / along - 1.0
+        sv = (2.0 * (patch % across) + 1.0) / across - 1.0
+        for axis in range(3):
+            row[_MIDDLES + 3 * patch + axis] = light.position[axis] + su * u[axis] + sv * v[axis]
     row[_PATCH_AREA] = 4.0 * size / _PATCHES
     row[_IS_AREA] = 1.0
 
@@ -89,14 +92,14 @@ def _tilted_hemisphere() -> Floats:
 TILTED = _tilted_hemisphere()
 
 
-@compiled
+@inlined
 def _tilted_at(tilted: Floats, z: float) -> float:
     place = (min(1.0, max(-1.0, z)) + 1.0) * (0.5 * _STEPS)
     low = min(int(place), _STEPS - 1)
     return tilted[low] + (tilted[low + 1] - tilted[low]) * (place - low)
 
 
-@compiled
+@inlined
 def sky_seen(sky: Floats, channel: int, z: float) -> float:
     """The sky's radiance in a direction of unit length with this z."""
     horizon = sky[1, channel]
@@ -105,33 +108,47 @@ def sky_seen(sky: Floats, channel: int, z: float) -> float:
     return horizon + (sky[2, channel] - horizon) * min(1.0, -z)
 
 
-@compiled
+@inlined
 def _box_share(at: float, wide: float) -> float:
     """How much of a soft lobe of half-width `wide` about `at` falls into -1..1."""
     share = min(1.0, max(0.0, 0.5 + 0.5 * (1.0 - abs(at)) / wide))
     return share * share * (3.0 - 2.0 * share) * min(1.0, 1.0 / wide)
 
 
-@compiled
-def _mirrored_area(light: Floats, place: Triple, mirror: Triple, alpha: float) -> float:
+@inlined
+def _mirrored_area(lights: Floats, index: int, place: Triple, mirror: Triple, alpha: float) -> float:
     """How much of a gloss's lobe along `mirror` meets an area light, 0..1."""
-    towards = -(mirror[0] * light[_SHINES] + mirror[1] * light[_SHINES + 1] + mirror[2] * light[_SHINES + 2])
+    towards = -(
+        mirror[0] * lights[index, _SHINES]
+        + mirror[1] * lights[index, _SHINES + 1]
+        + mirror[2] * lights[index, _SHINES + 2]
+    )
     if towards < 1e-3:
         return 0.0
-    dx, dy, dz = light[0] - place[0], light[1] - place[1], light[2] - place[2]
-    distance = -(dx * light[_SHINES] + dy * light[_SHINES + 1] + dz * light[_SHINES + 2]) / towards
+    dx, dy, dz = lights[index, 0] - place[0], lights[index, 1] - place[1], lights[index, 2] - place[2]
+    distance = (
+        -(dx * lights[index, _SHINES] + dy * lights[index, _SHINES + 1] + dz * lights[index, _SHINES + 2]) / towards
+    )
     if distance <= 0.0:
         return 0.0
     hx, hy, hz = mirror[0] * distance - dx, mirror[1] * distance - dy, mirror[2] * distance - dz
-    uu = light[_U] * light[_U] + light[_U + 1] * light[_U + 1] + light[_U + 2] * light[_U + 2]
-    vv = light[_V] * light[_V] + light[_V + 1] * light[_V + 1] + light[_V + 2] * light[_V + 2]
-    along_u = (hx * light[_U] + hy * light[_U + 1] + hz * light[_U + 2]) / uu
-    along_v = (hx * light[_V] + hy * light[_V + 1] + hz * light[_V + 2]) / vv
+    uu = (
+        lights[index, _U] * lights[index, _U]
+        + lights[index, _U + 1] * lights[index, _U + 1]
+        + lights[index, _U + 2] * lights[index, _U + 2]
+    )
+    vv = (
+        lights[index, _V] * lights[index, _V]
+        + lights[index, _V + 1] * lights[index, _V + 1]
+        + lights[index, _V + 2] * lights[index, _V + 2]
+    )
+    along_u = (hx * lights[index, _U] + hy * lights[index, _U + 1] + hz * lights[index, _U + 2]) / uu
+    along_v = (hx * lights[index, _V] + hy * lights[index, _V + 1] + hz * lights[index, _V + 2]) / vv
     reach = distance * alpha * _LOBE
     return _box_share(along_u, reach / math.sqrt(uu) + 0.02) * _box_share(along_v, reach / math.sqrt(vv) + 0.02)
 
 
-@compiled
+@inlined
 def _highlight(
     normal: Triple,
     view: Triple,
@@ -152,73 +169,73 @@ def _highlight(
     return min(_HIGHLIGHT_MAX, a2 / (spread * spread) / (4.0 * max(0.05, lh * lh)) * facing)
 
 
-@compiled
-def _area_facing(light: Floats, place: Triple, normal: Triple, wrap: float) -> float:
+@inlined
+def _area_facing(lights: Floats, index: int, place: Triple, normal: Triple, wrap: float) -> float:
     """Form factor of an area light: its patches as discs (Wallace et al., 1989), which stay finite nearby."""
     total = 0.0
-    nu, nv = int(light[_PATCHES_U]), int(light[_PATCHES_V])
-    for i in range(nu):
-        su = (2.0 * i + 1.0) / nu - 1.0
-        for j in range(nv):
-            sv = (2.0 * j + 1.0) / nv - 1.0
-            dx = light[0] + su * light[_U] + sv * light[_V] - place[0]
-            dy = light[1] + su * light[_U + 1] + sv * light[_V + 1] - place[1]
-            dz = light[2] + su * light[_U + 2] + sv * light[_V + 2] - place[2]
-            from_light = -(dx * light[_SHINES] + dy * light[_SHINES + 1] + dz * light[_SHINES + 2])
-            if from_light <= 0.0:
-                continue
-            square = dx * dx + dy * dy + dz * dz
-            facing = dx * normal[0] + dy * normal[1] + dz * normal[2]
-            if wrap > 0.0:
-                facing = (facing + wrap * math.sqrt(square)) / ((1.0 + wrap) * (1.0 + wrap))
-            if facing > 0.0:
-                area = light[_PATCH_AREA]
-                total += facing * from_light * area / (square * (math.pi * square + area))
+    px, py, pz = place
+    nx, ny, nz = normal
+    sx, sy, sz = lights[index, _SHINES], lights[index, _SHINES + 1], lights[index, _SHINES + 2]
+    area = lights[index, _PATCH_AREA]
+    for patch in range(_PATCHES):
+        at = _MIDDLES + 3 * patch
+        dx, dy, dz = lights[index, at] - px, lights[index, at + 1] - py, lights[index, at + 2] - pz
+        from_light = -(dx * sx + dy * sy + dz * sz)
+        square = dx * dx + dy * dy + dz * dz
+        facing = dx * nx + dy * ny + dz * nz
+        if wrap > 0.0:
+            facing = (facing + wrap * math.sqrt(square)) / ((1.0 + wrap) * (1.0 + wrap))
+        if facing > 0.0 and from_light > 0.0:
+            total += facing * from_light * area / (square * (math.pi * square + area))
     return total
 
 
-@compiled
-def add_light(lights: Floats, maps: Maps, index: int, surface: Surface, made: Floats) -> None:
-    """Add what one light gives a surface to `made`: matt light (0..2) and mirrored light before Fresnel (3..5)."""
+@inlined
+def add_light(
+    lights: Floats, maps: Maps, index: int, surface: Surface, grid: Grid, corners: Floats, made: Floats
+) -> None:
+    """Add what one light gives a surface to `made`: matt light (0..2) and mirrored light before Fresnel (3..5).
+
+    `corners` are the places of the grid around, as `grid_around` gives them.
+    """
     place, flat, normal, view, gloss = surface
-    light = lights[index]
     is_glossy, alpha, translucency = gloss
     wrap = 0.5 * translucency
     mirrored = 0.0
-    if light[_IS_AREA] == 0.0:
-        to_light = (-light[0], -light[1], -light[2])
+    if lights[index, _IS_AREA] == 0.0:
+        to_light = (-lights[index, 0], -lights[index, 1], -lights[index, 2])
         facing = normal[0] * to_light[0] + normal[1] * to_light[1] + normal[2] * to_light[2]
         behind = translucency * max(0.0, -facing)
         matt = max(0.0, (facing + wrap) / ((1.0 + wrap) * (1.0 + wrap)))
         if is_glossy and facing > 0.0:
-            mirrored = _highlight(normal, view, to_light, facing, max(alpha, light[_SPREAD]))
+            mirrored = _highlight(normal, view, to_light, facing, max(alpha, lights[index, _SPREAD]))
     else:
-        dx, dy, dz = light[0] - place[0], light[1] - place[1], light[2] - place[2]
+        dx, dy, dz = lights[index, 0] - place[0], lights[index, 1] - place[1], lights[index, 2] - place[2]
         away = 1.0 / math.sqrt(max(1e-12, dx * dx + dy * dy + dz * dz))
         to_light = (dx * away, dy * away, dz * away)
-        matt = _area_facing(light, place, normal, wrap)
+        matt = _area_facing(lights, index, place, normal, wrap)
         behind = 0.0
         if translucency > 0.0:
-            behind = translucency * _area_facing(light, place, (-normal[0], -normal[1], -normal[2]), 0.0)
+            behind = translucency * _area_facing(lights, index, place, (-normal[0], -normal[1], -normal[2]), 0.0)
         if is_glossy:
             twice = 2.0 * (normal[0] * view[0] + normal[1] * view[1] + normal[2] * view[2])
             mirror = (twice * normal[0] - view[0], twice * normal[1] - view[1], twice * normal[2] - view[2])
-            mirrored = _mirrored_area(light, place, mirror, alpha)
+            mirrored = _mirrored_area(lights, index, place, mirror, alpha)
     if matt + behind + mirrored <= 0.0:
         return
-    lit_flat = flat
-    if flat[0] * to_light[0] + flat[1] * to_light[1] + flat[2] * to_light[2] < 0.0:
-        lit_flat = (-flat[0], -flat[1], -flat[2])
-        if translucency == 0.0 and light[_IS_AREA] == 0.0:
-            return  # the smooth normal sees the sun, the surface does not
-    seen = light_seen(maps, index, place, lit_flat)
+    is_behind = flat[0] * to_light[0] + flat[1] * to_light[1] + flat[2] * to_light[2] < 0.0
+    if is_behind and translucency == 0.0 and lights[index, _IS_AREA] == 0.0:
+        return  # the smooth normal sees the sun, the surface does not
+    seen = grid_light(index, grid, corners)
+    if seen < 0.0:
+        seen = light_seen(maps, index, place, flat)
     for channel in range(3):
-        colour = light[_COLOUR + channel] * seen
+        colour = lights[index, _COLOUR + channel] * seen
         made[channel] += colour * (matt + behind)
         made[3 + channel] += colour * mirrored
 
 
-@compiled
+@inlined
 def add_sky(sky: Floats, tilted: Floats, surface: Surface, openness: float, made: Floats) -> None:
     """Add the sky's light to `made`, as `add_light` does; `openness` is the share of it that reaches the surface."""
     _, _, normal, view, gloss = surface
@@ -243,7 +260,7 @@ def add_sky(sky: Floats, tilted: Floats, surface: Surface, openness: float, made
             made[3 + channel] += openness * (sharp + wide * (soft - sharp))
 
 
-@compiled
+@inlined
 def gloss_alpha(roughness: float) -> float:
     """GGX's alpha of a roughness 0..1, perceptually even."""
     return max(_GLOSS_MIN, roughness * roughness)

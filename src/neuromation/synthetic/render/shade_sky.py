@@ -13,20 +13,18 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromation.synthetic.compiled import compiled
+from neuromation.synthetic.compiled import compiled, inlined, kernel
 from neuromation.synthetic.exact import exact_cos, exact_sin
 from neuromation.synthetic.render.raster import Visibility
-from neuromation.synthetic.render.raster_lens import FIXED, Lens
-from neuromation.synthetic.render.raster_pack import CAM_CX, CAM_CY, CAM_FOCAL, Floats, Ints, Singles
+from neuromation.synthetic.render.raster_pack import CAM_FOCAL, Floats, Ints, Singles
+from neuromation.synthetic.render.shade_grid import GRID_PX, in_plane, plane_normal
 
-GRID_PX = 2  # every second pixel, across and down
-_LINES = 2  # through every pixel
+_LINES = 1  # through every pixel
 _STEPS = 5  # along either half of a line
 _TURNS = 16  # of the pattern of 4 x 4
 _REACH_SHARE = 0.16  # how far occluders are searched, of the mean distance
 _REACH_MAX_PX = 120.0
 _THIN = 0.05  # how fast a horizon sinks behind something thin
-_SAME_PLANE = 0.004  # relative distance from a pixel's plane that is still the same surface
 _ALBEDO = 0.45  # of the surroundings, whose light fills what they shade
 
 # Of one place: where it is in the camera's frame, and the direction to the camera.
@@ -49,57 +47,26 @@ _DIRECTIONS = _line_directions()
 _PATTERN = np.array([0, 8, 2, 10, 12, 4, 14, 6, 3, 11, 1, 9, 15, 7, 13, 5], dtype=np.int64)
 
 
-def sky_openness(visible: Visibility, cam: Floats, lens: Lens, size: tuple[int, int]) -> tuple[Singles, Singles]:
-    """The share of the sky's light that reaches the surface of every second pixel, across and down.
+def sky_openness(visible: Visibility, cam: Floats, size: tuple[int, int], places: Singles, mean_m: float) -> Singles:
+    """The share of the sky's light that reaches the surfaces of the grid, float32 (rows, columns), 0..1.
 
-    Returns:
-        float32 (rows, columns), 0..1; and float32 (rows * columns, 3), where those surfaces are in the camera's frame,
-        the origin where there is nothing.
+    `places` are those of the grid in the camera's frame, `mean_m` away in the mean.
     """
     width, height = size
     rows, columns = -(-height // GRID_PX), -(-width // GRID_PX)
-    places = np.empty((rows * columns, 3), dtype=np.float32)
-    view = (cam, lens.bends, lens.centres, width, height)
-    reach = _places(visible.nearness, view, places) * _REACH_SHARE
-    raw = np.ones((rows, columns), dtype=np.float32)
-    if reach > 0.0:
-        _search((visible.seen, visible.nearness, visible.planes), view, _DIRECTIONS, _PATTERN, reach, places, raw)
-    openness = np.empty_like(raw)
-    _filter(visible.seen, visible.planes, width, places, raw, openness)
-    return openness, places
+    raw = np.zeros((rows * columns, 2), dtype=np.float32)
+    openness = np.ones((rows, columns), dtype=np.float32)
+    if mean_m > 0.0:
+        focal = float(cam[CAM_FOCAL])
+        reach = mean_m * _REACH_SHARE
+        _search(
+            visible.seen, visible.planes, (width, focal), _DIRECTIONS, _PATTERN, (reach, places), (rows, columns), raw
+        )
+        _filter(visible.seen, visible.planes, width, places, 1.0 / focal, raw, openness)
+    return openness
 
 
-@compiled
-def _ray(at: int, view: tuple[Floats, bool, NDArray[np.int32], int, int]) -> tuple[float, float]:
-    cam, bends, centres, width, _ = view
-    if bends:
-        px, py = float(centres[at, 0]) / FIXED, float(centres[at, 1]) / FIXED
-    else:
-        px, py = at % width + 0.5, at // width + 0.5
-    return (px - cam[CAM_CX]) / cam[CAM_FOCAL], (py - cam[CAM_CY]) / cam[CAM_FOCAL]
-
-
-@compiled
-def _places(nearness: Singles, view: tuple[Floats, bool, NDArray[np.int32], int, int], places: Singles) -> float:
-    """Fill in the places of the grid's pixels in the camera's frame; mean depth."""
-    width = view[3]
-    columns = (width + GRID_PX - 1) // GRID_PX
-    total, count = 0.0, 0
-    for i in range(len(places)):
-        at = (i // columns) * GRID_PX * width + (i % columns) * GRID_PX
-        near = nearness[at, 0]
-        places[i, 0] = places[i, 1] = places[i, 2] = np.float32(0.0)
-        if near <= 0.0:
-            continue
-        x, y = _ray(at, view)
-        depth = 1.0 / near
-        places[i, 0], places[i, 1], places[i, 2] = np.float32(x * depth), np.float32(y * depth), np.float32(depth)
-        total += depth
-        count += 1
-    return total / count if count else 0.0
-
-
-@compiled
+@inlined
 def _arc_cosine(x: float) -> float:
     """The arc cosine to 1e-4 (Abramowitz and Stegun, 4.4.45)."""
     size = min(1.0, abs(x))
@@ -107,7 +74,7 @@ def _arc_cosine(x: float) -> float:
     return angle if x >= 0.0 else math.pi - angle
 
 
-@compiled
+@inlined
 def _cosine(x: float) -> float:
     """The cosine to 1e-4."""
     turns = x * (0.5 / math.pi)
@@ -117,7 +84,7 @@ def _cosine(x: float) -> float:
     return -q * (1.0 + s * (-0.16666667 + s * (0.00833333 + s * (-0.00019841 + s * 0.0000027557))))
 
 
-@compiled
+@inlined
 def _horizon(
     start: tuple[int, int],
     along: tuple[float, float],
@@ -138,46 +105,38 @@ def _horizon(
     columns, rows, reach, places = grid
     px, py, pz, vx, vy, vz = spot
     highest = floor
-    reach2 = reach * reach
+    fade = 2.0 / (reach * reach)
     for k in range(_STEPS):
-        share = (k + far[1]) / _STEPS
+        share = (k + far[1]) * (1.0 / _STEPS)
         distance = 0.75 + far[0] * share * share
-        x = math.floor(start[0] + 0.5 + along[0] * distance)
-        y = math.floor(start[1] + 0.5 + along[1] * distance)
-        if x < 0 or y < 0 or x >= columns or y >= rows:
-            break
+        x = min(columns - 1, max(0, math.floor(start[0] + 0.5 + along[0] * distance)))
+        y = min(rows - 1, max(0, math.floor(start[1] + 0.5 + along[1] * distance)))
         at = y * columns + x
-        z = places[at, 2]
-        if z <= 0.0:
-            continue
-        dx, dy, dz = places[at, 0] - px, places[at, 1] - py, z - pz
-        square = dx * dx + dy * dy + dz * dz
-        if square >= reach2 or square <= 1e-14:
-            continue
+        dx, dy, dz = places[at, 0] - px, places[at, 1] - py, places[at, 2] - pz
+        square = dx * dx + dy * dy + dz * dz + 1e-14
         cosine = (dx * vx + dy * vy + dz * vz) / math.sqrt(square)
-        fade = 1.0 - square / reach2
-        cosine = floor + (cosine - floor) * min(1.0, 2.0 * fade)
-        if cosine > highest:
-            highest = cosine
-        else:
-            highest += _THIN * (cosine - highest)
+        # What is far away, or nothing at all (which lies at the camera), does not count.
+        near = min(1.0, max(0.0, 2.0 - square * fade)) if places[at, 2] > 0.0 else 0.0
+        cosine = floor + (cosine - floor) * near
+        highest = cosine if cosine > highest else highest + _THIN * (cosine - highest)
     return highest
 
 
-@compiled
+@kernel
 def _search(
-    visible: tuple[Ints, Singles, Floats],
-    view: tuple[Floats, bool, NDArray[np.int32], int, int],
+    seen: Ints,
+    planes: Floats,
+    view: tuple[int, float],
     directions: Floats,
     pattern: NDArray[np.int64],
-    reach: float,
-    places: Singles,
+    searched: tuple[float, Singles],
+    size: tuple[int, int],
     raw: Singles,
 ) -> None:
     """Fill in how open every pixel of the grid is, before the filter."""
-    seen, _, planes = visible
-    width = view[3]
-    rows, columns = raw.shape
+    width, focal = view
+    reach, places = searched
+    rows, columns = size
     grid = (columns, rows, reach, places)
     for j in range(rows):
         for i in range(columns):
@@ -189,22 +148,22 @@ def _search(
             px, py, pz = float(places[p, 0]), float(places[p, 1]), float(places[p, 2])
             away = -1.0 / math.sqrt(px * px + py * py + pz * pz)
             spot = (px, py, pz, px * away, py * away, pz * away)
-            nx = -(planes[t, 0] + planes[t, 3] + planes[t, 6])
-            ny = -(planes[t, 1] + planes[t, 4] + planes[t, 7])
-            nz = -(planes[t, 2] + planes[t, 5] + planes[t, 8])
-            length = math.sqrt(nx * nx + ny * ny + nz * nz)
+            nx, ny, nz = plane_normal(planes, t)
+            length = -math.sqrt(nx * nx + ny * ny + nz * nz)
             normal = (nx / length, ny / length, nz / length)
             turn = pattern[(j & 3) * 4 + (i & 3)]
             jitter = 0.25 + 0.75 * ((turn * 7) % _TURNS) / _TURNS
-            far = (min(_REACH_MAX_PX, reach * view[0][CAM_FOCAL] / pz) / GRID_PX, jitter)
-            total = 0.0
+            far = (min(_REACH_MAX_PX, reach * focal / pz) / GRID_PX, jitter)
+            total = most = 0.0
             for line in range(_LINES):
                 along = (directions[turn, line, 0], directions[turn, line, 1])
-                total += _line_light((i, j), along, far, spot, normal, grid)
-            raw[j, i] = np.float32(total / _LINES)
+                light, free = _line_light((i, j), along, far, spot, normal, grid)
+                total += light
+                most += free
+            raw[p, 0], raw[p, 1] = np.float32(total), np.float32(most)
 
 
-@compiled
+@inlined
 def _line_light(
     start: tuple[int, int],
     along: tuple[float, float],
@@ -212,9 +171,11 @@ def _line_light(
     spot: _Spot,
     normal: tuple[float, float, float],
     grid: tuple[int, int, float, Singles],
-) -> float:
-    """The light that reaches a surface in the plane of one line, between its two horizons; 1 in the mean of all lines
-    when nothing is in the way."""
+) -> tuple[float, float]:
+    """The light that reaches a surface in the plane of one line, between its two horizons, and what would without them.
+
+    In the mean over all lines the second is 1.
+    """
     vx, vy, vz = spot[3], spot[4], spot[5]
     # The line's direction at right angles to the view, and the axis about which the plane turns.
     dot = along[0] * vx + along[1] * vy
@@ -224,7 +185,7 @@ def _line_light(
     nx, ny, nz = normal[0] - ax * tilt, normal[1] - ay * tilt, normal[2] - az * tilt
     length = math.sqrt(nx * nx + ny * ny + nz * nz)
     if length < 1e-6:
-        return 0.0
+        return 0.0, 0.0
     cosine = min(1.0, max(-1.0, (nx * vx + ny * vy + nz * vz) / length))
     gamma = _arc_cosine(cosine)
     sine = math.sqrt(1.0 - cosine * cosine)
@@ -236,13 +197,15 @@ def _line_light(
     high = min(gamma + 0.5 * math.pi, _arc_cosine(ahead))
     low = max(gamma - 0.5 * math.pi, -_arc_cosine(behind))
     arc = 2.0 * cosine - _cosine(2.0 * high - gamma) - _cosine(2.0 * low - gamma) + 2.0 * sine * (high + low)
-    return length * 0.25 * arc
+    return length * 0.25 * arc, length * (cosine + gamma * sine)
 
 
-@compiled
-def _filter(seen: Ints, planes: Floats, width: int, places: Singles, raw: Singles, openness: Singles) -> None:
+@kernel
+def _filter(
+    seen: Ints, planes: Floats, width: int, places: Singles, pixel: float, raw: Singles, openness: Singles
+) -> None:
     """Means over the pattern's 4 x 4 pixels of the same surface, and the light that close things reflect."""
-    rows, columns = raw.shape
+    rows, columns = openness.shape
     a, b, c = 2.0404 * _ALBEDO - 0.3324, -4.7951 * _ALBEDO + 0.6417, 2.7552 * _ALBEDO + 0.6903
     for j in range(rows):
         for i in range(columns):
@@ -250,15 +213,14 @@ def _filter(seen: Ints, planes: Floats, width: int, places: Singles, raw: Single
             if t < 0:
                 openness[j, i] = np.float32(1.0)
                 continue
-            nx, ny = planes[t, 0] + planes[t, 3] + planes[t, 6], planes[t, 1] + planes[t, 4] + planes[t, 7]
-            nz = planes[t, 2] + planes[t, 5] + planes[t, 8]
+            normal = plane_normal(planes, t)
             total, weight = 0.0, 0.0
             for row in range(max(0, j - 2), min(rows, j + 2)):
                 for column in range(max(0, i - 2), min(columns, i + 2)):
                     p = row * columns + column
-                    if abs(nx * places[p, 0] + ny * places[p, 1] + nz * places[p, 2] - 1.0) <= _SAME_PLANE:
-                        total += raw[row, column]
-                        weight += 1.0
-            share = min(1.0, max(0.0, total / weight if weight > 0.0 else float(raw[j, i])))
+                    if in_plane(normal, places, p, 2.0 * pixel):
+                        total += raw[p, 0]
+                        weight += raw[p, 1]
+            share = min(1.0, max(0.0, total / weight)) if weight > 0.0 else 1.0
             # What is shaded also gets light from what shades it (Jimenez et al.: a fit for many bounces).
             openness[j, i] = np.float32(min(1.0, max(share, ((share * a + b) * share + c) * share)))

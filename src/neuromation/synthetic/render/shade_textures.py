@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromation.synthetic.compiled import compiled
+from neuromation.synthetic.compiled import compiled, inlined, kernel
 from neuromation.synthetic.errors import BadScene
 from neuromation.synthetic.exact import exact_pow
 from neuromation.synthetic.scene.model import Texture
@@ -143,7 +143,7 @@ def _texels_of(textures: list[Texture]) -> int:
     return sum(_chain_texels(texture.pixels.shape[1], texture.pixels.shape[0]) for texture in textures)
 
 
-@compiled
+@kernel
 def _halve(chain: Bytes, width: int, height: int, linear: NDArray[np.float32], encoded: Bytes) -> None:
     """Fill in the smaller copies: means in linear light, weighted by coverage so that holes do not bleed."""
     start = 0
@@ -173,7 +173,7 @@ def _halve(chain: Bytes, width: int, height: int, linear: NDArray[np.float32], e
         start, width, height = to, wide, high
 
 
-@compiled
+@inlined
 def _wrapped(at: int, size: int, repeats: int) -> int:
     if at < 0:
         return at + size if repeats else 0
@@ -182,30 +182,30 @@ def _wrapped(at: int, size: int, repeats: int) -> int:
     return at
 
 
-@compiled
-def is_hole(texels: Bytes, row: Longs, u: float, v: float) -> bool:
+@kernel
+def is_hole(texels: Bytes, rows: Longs, row: int, u: float, v: float) -> bool:
     """Whether a texture has no coverage at (u, v)."""
-    if row[_REPEATS]:
+    if rows[row, _REPEATS]:
         u, v = u - np.floor(u), v - np.floor(v)
-    x = _wrapped(int(np.floor(min(1.0, max(0.0, u)) * row[_WIDTH])), row[_WIDTH], row[_REPEATS])
-    y = _wrapped(int(np.floor(min(1.0, max(0.0, v)) * row[_HEIGHT])), row[_HEIGHT], row[_REPEATS])
-    return texels[row[_OFFSET] + y * row[_WIDTH] + x, 3] < _HOLE_BELOW
+    x = _wrapped(int(np.floor(min(1.0, max(0.0, u)) * rows[row, _WIDTH])), rows[row, _WIDTH], rows[row, _REPEATS])
+    y = _wrapped(int(np.floor(min(1.0, max(0.0, v)) * rows[row, _HEIGHT])), rows[row, _HEIGHT], rows[row, _REPEATS])
+    return texels[rows[row, _OFFSET] + y * rows[row, _WIDTH] + x, 3] < _HOLE_BELOW
 
 
-@compiled
+@inlined
 def _bilinear(
-    texels: Bytes, linear: NDArray[np.float32], row: Longs, start: int, level: int, u: float, v: float
+    texels: Bytes, linear: NDArray[np.float32], rows: Longs, row: int, start: int, level: int, u: float, v: float
 ) -> tuple[float, float, float]:
     """The mean of the four texels around (u, v) of one level that begins at `start`."""
-    width, height = max(1, row[_WIDTH] >> level), max(1, row[_HEIGHT] >> level)
+    width, height = max(1, rows[row, _WIDTH] >> level), max(1, rows[row, _HEIGHT] >> level)
     x, y = u * width - 0.5, v * height - 0.5
     x, y = min(width - 0.5, max(-0.5, x)), min(height - 0.5, max(-0.5, y))
     left, top = int(np.floor(x)), int(np.floor(y))
     fx, fy = x - left, y - top
-    x0, x1 = _wrapped(left, width, row[_REPEATS]), _wrapped(left + 1, width, row[_REPEATS])
+    x0, x1 = _wrapped(left, width, rows[row, _REPEATS]), _wrapped(left + 1, width, rows[row, _REPEATS])
     y0, y1 = (
-        start + _wrapped(top, height, row[_REPEATS]) * width,
-        start + _wrapped(top + 1, height, row[_REPEATS]) * width,
+        start + _wrapped(top, height, rows[row, _REPEATS]) * width,
+        start + _wrapped(top + 1, height, rows[row, _REPEATS]) * width,
     )
     a, b, c, d = y0 + x0, y0 + x1, y1 + x0, y1 + x1
     wa, wb, wc, wd = (1.0 - fx) * (1.0 - fy), fx * (1.0 - fy), (1.0 - fx) * fy, fx * fy
@@ -216,35 +216,36 @@ def _bilinear(
     )
 
 
-@compiled
+@inlined
 def _trilinear(
-    texels: Bytes, linear: NDArray[np.float32], row: Longs, u: float, v: float, texels_wide: float
+    texels: Bytes, linear: NDArray[np.float32], rows: Longs, row: int, u: float, v: float, texels_wide: float
 ) -> tuple[float, float, float]:
     """The texture at (u, v), filtered to `texels_wide` texels of its full size."""
-    level, start = 0, row[_OFFSET]
-    last = row[_LEVELS] - 1
+    level, start = 0, rows[row, _OFFSET]
+    last = rows[row, _LEVELS] - 1
     while texels_wide >= 2.0 and level < last:
-        start += max(1, row[_WIDTH] >> level) * max(1, row[_HEIGHT] >> level)
+        start += max(1, rows[row, _WIDTH] >> level) * max(1, rows[row, _HEIGHT] >> level)
         level += 1
         texels_wide *= 0.5
-    fine = _bilinear(texels, linear, row, start, level, u, v)
-    share = min(1.0, texels_wide - 1.0)
-    if share <= 0.02 or level == last:
-        return fine
-    start += max(1, row[_WIDTH] >> level) * max(1, row[_HEIGHT] >> level)
-    coarse = _bilinear(texels, linear, row, start, level + 1, u, v)
-    return (
-        fine[0] + share * (coarse[0] - fine[0]),
-        fine[1] + share * (coarse[1] - fine[1]),
-        fine[2] + share * (coarse[2] - fine[2]),
-    )
+    coarse = min(1.0, max(0.0, texels_wide - 1.0))
+    if coarse <= 0.02 or level == last:
+        coarse = 0.0
+    red = green = blue = 0.0
+    for step in range(2 if coarse > 0.0 else 1):
+        share = coarse if step else 1.0 - coarse
+        r, g, b = _bilinear(texels, linear, rows, row, start, level, u, v)
+        red, green, blue = red + share * r, green + share * g, blue + share * b
+        start += max(1, rows[row, _WIDTH] >> level) * max(1, rows[row, _HEIGHT] >> level)
+        level += 1
+    return red, green, blue
 
 
-@compiled
+@inlined
 def sampled(
     texels: Bytes,
     linear: NDArray[np.float32],
-    row: Longs,
+    rows: Longs,
+    row: int,
     u: float,
     v: float,
     footprint: tuple[float, float, float, float],
@@ -254,8 +255,8 @@ def sampled(
     `footprint` is how far (u, v) moves to the next pixel right, then down. Where a surface is seen at a grazing angle,
     several samples along the pixel's longer side keep it sharp across (McCormack et al., 1999).
     """
-    ax, ay = footprint[0] * row[_WIDTH], footprint[1] * row[_HEIGHT]
-    bx, by = footprint[2] * row[_WIDTH], footprint[3] * row[_HEIGHT]
+    ax, ay = footprint[0] * rows[row, _WIDTH], footprint[1] * rows[row, _HEIGHT]
+    bx, by = footprint[2] * rows[row, _WIDTH], footprint[3] * rows[row, _HEIGHT]
     one, other = ax * ax + ay * ay, bx * bx + by * by
     du, dv, long, short = footprint[0], footprint[1], one, other
     if other > one:
@@ -272,8 +273,8 @@ def sampled(
     for tap in range(taps):
         shift = (tap + 0.5) / taps - 0.5
         at_u, at_v = u + du * shift, v + dv * shift
-        if row[_REPEATS]:
+        if rows[row, _REPEATS]:
             at_u, at_v = at_u - np.floor(at_u), at_v - np.floor(at_v)
-        r, g, b = _trilinear(texels, linear, row, at_u, at_v, texels_wide)
+        r, g, b = _trilinear(texels, linear, rows, row, at_u, at_v, texels_wide)
         red, green, blue = red + r, green + g, blue + b
     return red / taps, green / taps, blue / taps

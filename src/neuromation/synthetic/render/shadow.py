@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromation.synthetic.compiled import compiled
+from neuromation.synthetic.compiled import inlined, kernel
 from neuromation.synthetic.exact import exact_tan
 from neuromation.synthetic.render.raster_pack import (
     CUTOUT,
@@ -29,8 +29,9 @@ from neuromation.synthetic.render.shade_textures import TextureTable, is_hole
 from neuromation.synthetic.scene.model import AreaLight, Sun, Vector
 
 FAR = np.float32(1e30)  # of a texel that sees nothing
-_BORDER_TEXELS = 3.0
-_WIDE_MAX = 3.5  # half the width of a kernel in texels of its level
+_BORDER_TEXELS = 5.0
+_BESIDE = 0.05  # how far beside a map, of its side
+_SEARCH_TEXELS, _KERNEL_TEXELS = 2.0, 3.5  # half the width of a box in texels of its level, at most
 _SEARCH_MAX_TEXELS = 96.0
 _SLOPE_MAX = 10.0  # of a receiver against the light, beyond which its plane is not followed
 _SPREAD_MAX = 6.0  # tangent of the widest angle that an area light's map covers
@@ -51,6 +52,9 @@ ORIGIN, PERSPECTIVE, SCALE_X, SHIFT_X, SCALE_Y, SHIFT_Y, GROWS_X, GROWS_Y, BIAS,
     20,
 )
 SHADOW_COLUMNS = 21
+
+
+Maps = tuple[Singles, Singles, Singles, Floats, NDArray[np.int64]]  # the fields of ShadowMaps, for compiled code
 
 
 @dataclass(frozen=True)
@@ -90,26 +94,28 @@ def shadow_maps(
     total = 0
     for place, light in enumerate(lights):
         texels = side if place < 2 else side // 2
-        fitted = _frame(light, receivers, texels, frames[place])
+        fitted = _frame(light, receivers, texels, frames, place)
         layout[place] = total, texels if fitted else 0, texels.bit_length()
         if fitted:
             total += (4 * texels * texels - 1) // 3
     depths = np.empty(total, dtype=np.float32)
     maps = ShadowMaps(depths, np.empty_like(depths), np.empty_like(depths), frames, layout)
     casters = (scene.vertices, scene.triangles, scene.material, scene.source, scene.uvs, scene.materials)
+    spots = np.empty((len(scene.vertices), 3))
     for place in range(len(lights)):
         start, texels, levels = (int(number) for number in layout[place])
         if texels:
-            _draw_depths(casters, (textures.texels, textures.rows), frames[place], depths[start:], texels)
+            _draw_depths(casters, (textures.texels, textures.rows), frames, place, depths[start:], texels, spots)
             _build_levels(depths[start:], maps.lowest[start:], maps.highest[start:], texels, levels)
             frames[place, NEAREST] = float(maps.lowest[start + (4 * texels * texels - 1) // 3 - 1])
     return maps
 
 
-def _frame(light: Sun | AreaLight, receivers: Floats, side: int, frame: Floats) -> bool:
+def _frame(light: Sun | AreaLight, receivers: Floats, side: int, frames: Floats, place: int) -> bool:
     """Aim a light's map at the receivers; False when it lights none of them."""
     if not len(receivers):
         return False
+    frame = frames[place]
     if isinstance(light, Sun):
         ahead = _normalised(light.direction)
         aside: Vector = (0.0, 0.0, 1.0) if abs(ahead[2]) < 0.9 else (1.0, 0.0, 0.0)
@@ -128,11 +134,12 @@ def _frame(light: Sun | AreaLight, receivers: Floats, side: int, frame: Floats) 
     right = _cross(down, ahead)
     frame[0:12] = *right, *down, *ahead, *origin
     frame[PERSPECTIVE] = isinstance(light, AreaLight)
-    return _fit(light, receivers, side, frame)
+    return _fit(light, receivers, side, frames, place)
 
 
-def _fit(light: Sun | AreaLight, receivers: Floats, side: int, frame: Floats) -> bool:
-    left, top, right, bottom = _bounds(receivers, frame)
+def _fit(light: Sun | AreaLight, receivers: Floats, side: int, frames: Floats, place: int) -> bool:
+    frame = frames[place]
+    left, top, right, bottom = _bounds(receivers, frames, place)
     if right < left:
         return False
     width, height = max(right - left, 1e-3), max(bottom - top, 1e-3)
@@ -170,49 +177,50 @@ def _normalised(v: Vector) -> Vector:
     return (v[0] / length, v[1] / length, v[2] / length)
 
 
-@compiled
-def _bounds(points: Floats, frame: Floats) -> tuple[float, float, float, float]:
+@kernel
+def _bounds(points: Floats, frames: Floats, light: int) -> tuple[float, float, float, float]:
     """The box of points on a light's map, in its own units."""
     left, top, right, bottom = 1e30, 1e30, -1e30, -1e30
     for i in range(len(points)):
-        x, y, t = on_map(frame, points[i, 0], points[i, 1], points[i, 2])
-        if t >= FAR or (frame[PERSPECTIVE] != 0.0 and (abs(x) > _SPREAD_MAX or abs(y) > _SPREAD_MAX)):
+        x, y, t = on_map(frames, light, points[i, 0], points[i, 1], points[i, 2])
+        if t >= FAR or (frames[light, PERSPECTIVE] != 0.0 and (abs(x) > _SPREAD_MAX or abs(y) > _SPREAD_MAX)):
             continue
         left, right = min(left, x), max(right, x)
         top, bottom = min(top, y), max(bottom, y)
     return left, top, right, bottom
 
 
-@compiled
-def on_map(frame: Floats, x: float, y: float, z: float) -> tuple[float, float, float]:
+@inlined
+def on_map(frames: Floats, light: int, x: float, y: float, z: float) -> tuple[float, float, float]:
     """Where a place lies on a light's map, in its own units, and its depth there; FAR for what the light cannot see."""
-    dx, dy, dz = x - frame[ORIGIN], y - frame[ORIGIN + 1], z - frame[ORIGIN + 2]
-    across = frame[0] * dx + frame[1] * dy + frame[2] * dz
-    down = frame[3] * dx + frame[4] * dy + frame[5] * dz
-    ahead = frame[6] * dx + frame[7] * dy + frame[8] * dz
-    if frame[PERSPECTIVE] == 0.0:
+    dx, dy, dz = x - frames[light, ORIGIN], y - frames[light, ORIGIN + 1], z - frames[light, ORIGIN + 2]
+    across = frames[light, 0] * dx + frames[light, 1] * dy + frames[light, 2] * dz
+    down = frames[light, 3] * dx + frames[light, 4] * dy + frames[light, 5] * dz
+    ahead = frames[light, 6] * dx + frames[light, 7] * dy + frames[light, 8] * dz
+    if frames[light, PERSPECTIVE] == 0.0:
         return across, down, ahead
     if ahead < NEAR_M:
         return 0.0, 0.0, 1e30
     return across / ahead, down / ahead, -1.0 / ahead
 
 
-@compiled
+@kernel
 def _draw_depths(
     casters: tuple[Floats, Ints, Ints, Ints, Singles, Floats],
     textures: tuple[NDArray[np.uint8], NDArray[np.int64]],
-    frame: Floats,
+    frames: Floats,
+    light: int,
     depths: Singles,
     side: int,
+    spots: Floats,
 ) -> None:
-    """Draw what a light sees into the finest level of its map."""
+    """Draw what a light sees into the finest level of its map; `spots` is room for the vertices on it."""
     vertices, triangles, material, source, uvs, materials = casters
     depths[: side * side] = FAR
-    spots = np.empty((len(vertices), 3))
     for v in range(len(vertices)):
-        x, y, t = on_map(frame, vertices[v, 0], vertices[v, 1], vertices[v, 2])
-        spots[v, 0] = x * frame[SCALE_X] + frame[SHIFT_X] - 0.5  # texel centres at whole numbers
-        spots[v, 1] = y * frame[SCALE_Y] + frame[SHIFT_Y] - 0.5
+        x, y, t = on_map(frames, light, vertices[v, 0], vertices[v, 1], vertices[v, 2])
+        spots[v, 0] = x * frames[light, SCALE_X] + frames[light, SHIFT_X] - 0.5  # texel centres at whole numbers
+        spots[v, 1] = y * frames[light, SCALE_Y] + frames[light, SHIFT_Y] - 0.5
         spots[v, 2] = t
     for t in range(len(triangles)):
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
@@ -247,16 +255,16 @@ def _draw_depths(
                     corner = uvs[source[t]]
                     u = wa * corner[0, 0] + wb * corner[1, 0] + wc * corner[2, 0]
                     v = wa * corner[0, 1] + wb * corner[1, 1] + wc * corner[2, 1]
-                    if is_hole(textures[0], textures[1][int(materials[row, TEXTURE])], u, v):
+                    if is_hole(textures[0], textures[1], int(materials[row, TEXTURE]), u, v):
                         continue
                 depths[y * side + x] = depth
 
 
-@compiled
+@kernel
 def _build_levels(depths: Singles, lowest: Singles, highest: Singles, side: int, levels: int) -> None:
     """Fill in the coarser levels of a map."""
-    lowest[: side * side] = depths[: side * side]
-    highest[: side * side] = depths[: side * side]
+    for at in range(side * side):
+        lowest[at] = highest[at] = depths[at]
     start = 0
     for _ in range(1, levels):
         half, to = side >> 1, start + side * side
@@ -271,13 +279,13 @@ def _build_levels(depths: Singles, lowest: Singles, highest: Singles, side: int,
         start, side = to, half
 
 
-@compiled
+@inlined
 def _level_start(side: int, level: int) -> int:
     coarse = side >> level
     return (4 * (side * side - coarse * coarse)) // 3
 
 
-@compiled
+@inlined
 def _extremes(
     lowest: Singles, highest: Singles, start: int, side: int, x: float, y: float, wx: float, wy: float
 ) -> tuple[float, float]:
@@ -300,66 +308,73 @@ def _extremes(
     return least, most
 
 
-@compiled
+@inlined
 def _blocked(
     depths: Singles,
     start: int,
     side: int,
     spot: tuple[float, float, float, float, float],
-    wx: float,
-    wy: float,
+    wide: tuple[float, float, float],
 ) -> tuple[float, float]:
     """How much of a box of a map lies before the receiver's plane, 0..1, and the mean depth of that part.
 
     `spot` is the box's middle (texels), the receiver's depth less the bias, and the plane's slopes (depth a texel).
+    `wide` is half the box's width and height, and how many texels of a coarser level half of it may have.
     """
     x, y, t, slope_x, slope_y = spot
     level = 0
     step = 1.0
-    while max(wx, wy) > _WIDE_MAX * step and (side >> level) > 8:
+    while max(wide[0], wide[1]) > wide[2] * step and (side >> level) > 8:
         level += 1
         step *= 2.0
     first = start + _level_start(side, level)
     size = side >> level
     # A coarser level holds every second texel, so its texels lie where those of the finest level do.
-    mx, my = (x - 0.5) / step, (y - 0.5) / step
-    wx, wy = max(1.0, wx / step), max(1.0, wy / step)
-    left, right = max(0, int(np.ceil(mx - wx - 0.5))), min(size - 1, int(np.floor(mx + wx + 0.5)))
-    top, bottom = max(0, int(np.ceil(my - wy - 0.5))), min(size - 1, int(np.floor(my + wy + 0.5)))
+    inverse = 1.0 / step
+    mx, my = (x - 0.5) * inverse, (y - 0.5) * inverse
+    wx, wy = max(1.0, wide[0] * inverse) + 0.5, max(1.0, wide[1] * inverse) + 0.5
+    left, right = max(0, int(np.ceil(mx - wx))), min(size - 1, int(np.floor(mx + wx)))
+    top, bottom = max(0, int(np.ceil(my - wy))), min(size - 1, int(np.floor(my + wy)))
     slope_x, slope_y = slope_x * step, slope_y * step
     weight = found = depth = 0.0
     for row in range(top, bottom + 1):
-        share_y = min(1.0, wy + 0.5 - abs(row - my))
+        share_y = min(1.0, wy - abs(row - my))
         edge = t + (row - my) * slope_y - mx * slope_x
         at = first + row * size
         for column in range(left, right + 1):
-            share = share_y * min(1.0, wx + 0.5 - abs(column - mx))
+            share = share_y * min(1.0, wx - abs(column - mx))
             weight += share
-            if depths[at + column] < edge + column * slope_x:
+            there = depths[at + column]
+            if there < edge + column * slope_x:
                 found += share
-                depth += share * depths[at + column]
+                depth += share * there
     if found <= 0.0:
         return 0.0, t
     return found / weight, depth / found
 
 
-@compiled
-def _slopes(frame: Floats, x: float, y: float, t: float, normal: tuple[float, float, float]) -> tuple[float, float]:
+@inlined
+def _slopes(
+    frames: Floats, light: int, x: float, y: float, t: float, normal: tuple[float, float, float]
+) -> tuple[float, float]:
     """How much the depth of a plane through a place on the map grows from texel to texel, across and down."""
-    a = frame[0] * normal[0] + frame[1] * normal[1] + frame[2] * normal[2]
-    b = frame[3] * normal[0] + frame[4] * normal[1] + frame[5] * normal[2]
-    c = frame[6] * normal[0] + frame[7] * normal[1] + frame[8] * normal[2]
-    if frame[PERSPECTIVE] != 0.0:
-        # On a plane 1 / depth is linear in the picture, and its slope is the normal over the plane's distance.
-        c = min((a * x + b * y + c) / -t, 1.0 / (t * _SLOPE_MAX))
-    else:
-        c = min(c, -1.0 / _SLOPE_MAX)
-    return -a / (c * frame[SCALE_X]), -b / (c * frame[SCALE_Y])
+    a = frames[light, 0] * normal[0] + frames[light, 1] * normal[1] + frames[light, 2] * normal[2]
+    b = frames[light, 3] * normal[0] + frames[light, 4] * normal[1] + frames[light, 5] * normal[2]
+    c = frames[light, 6] * normal[0] + frames[light, 7] * normal[1] + frames[light, 8] * normal[2]
+    # Of a plane seen in perspective 1 / depth is linear on the map, and its slope is the normal over the distance.
+    limit = -1.0 / _SLOPE_MAX
+    if frames[light, PERSPECTIVE] != 0.0:
+        c = (a * x + b * y + c) / -t
+        limit /= -t
+    if c > 0.0:  # it faces away from the light
+        a, b, c = -a, -b, -c
+    c = min(c, limit)
+    return -a / (c * frames[light, SCALE_X]), -b / (c * frames[light, SCALE_Y])
 
 
-@compiled
+@inlined
 def light_seen(
-    maps: tuple[Singles, Singles, Singles, Floats, NDArray[np.int64]],
+    maps: Maps,
     light: int,
     place: tuple[float, float, float],
     normal: tuple[float, float, float],
@@ -369,20 +384,21 @@ def light_seen(
     start, side = layout[light, 0], layout[light, 1]
     if side == 0:
         return 1.0
-    frame = frames[light]
-    x, y, t = on_map(frame, place[0], place[1], place[2])
+    x, y, t = on_map(frames, light, place[0], place[1], place[2])
     if t >= FAR:
         return 1.0
-    slope_x, slope_y = _slopes(frame, x, y, t, normal)
-    bias = frame[BIAS]
-    if frame[PERSPECTIVE] != 0.0:
+    slope_x, slope_y = _slopes(frames, light, x, y, t, normal)
+    bias = frames[light, BIAS]
+    if frames[light, PERSPECTIVE] != 0.0:
         bias *= t * t
-    x, y = x * frame[SCALE_X] + frame[SHIFT_X], y * frame[SCALE_Y] + frame[SHIFT_Y]
-    if x < 0.0 or y < 0.0 or x >= side or y >= side:
+    x, y = x * frames[light, SCALE_X] + frames[light, SHIFT_X], y * frames[light, SCALE_Y] + frames[light, SHIFT_Y]
+    # The map was fitted to a part of the pixels: what lies a little beside it sees what its border sees.
+    if min(x, y) < -_BESIDE * side or max(x, y) > (1.0 + _BESIDE) * side:
         return 1.0
+    x, y = min(side - 1.0, max(1.0, x)), min(side - 1.0, max(1.0, y))
     t -= bias
-    wx = min(_SEARCH_MAX_TEXELS, frame[GROWS_X] * max(0.0, t - frame[NEAREST])) + 1.0
-    wy = min(_SEARCH_MAX_TEXELS, frame[GROWS_Y] * max(0.0, t - frame[NEAREST])) + 1.0
+    wx = min(_SEARCH_MAX_TEXELS, frames[light, GROWS_X] * max(0.0, t - frames[light, NEAREST])) + 1.0
+    wy = min(_SEARCH_MAX_TEXELS, frames[light, GROWS_Y] * max(0.0, t - frames[light, NEAREST])) + 1.0
     for _ in range(2):
         least, most = _extremes(lowest, highest, start, side, x, y, wx, wy)
         slack = abs(slope_x) * wx + abs(slope_y) * wy
@@ -390,11 +406,15 @@ def light_seen(
             return 1.0
         if most < t - slack:
             return 0.0
-        wx = min(wx, frame[GROWS_X] * max(0.0, t - least) + 1.0)
-        wy = min(wy, frame[GROWS_Y] * max(0.0, t - least) + 1.0)
+        wx = min(wx, frames[light, GROWS_X] * max(0.0, t - least) + 1.0)
+        wy = min(wy, frames[light, GROWS_Y] * max(0.0, t - least) + 1.0)
     spot = (x, y, t, slope_x, slope_y)
-    found, depth = _blocked(depths, start, side, spot, wx, wy)
-    if found <= 0.0 or (wx <= 1.01 and wy <= 1.01):
-        return 1.0 - found
-    found, _ = _blocked(depths, start, side, spot, frame[GROWS_X] * (t - depth), frame[GROWS_Y] * (t - depth))
+    found = 0.0
+    # First, coarsely, for the mean depth of what blocks the light; then as wide as the penumbra that it makes.
+    texels = _SEARCH_TEXELS
+    for _ in range(2):
+        found, depth = _blocked(depths, start, side, spot, (wx, wy, texels))
+        if found <= 0.0 or (wx <= 1.01 and wy <= 1.01):
+            break
+        wx, wy, texels = frames[light, GROWS_X] * (t - depth), frames[light, GROWS_Y] * (t - depth), _KERNEL_TEXELS
     return 1.0 - found

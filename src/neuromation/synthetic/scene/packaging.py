@@ -14,22 +14,16 @@ from neuromation.synthetic.errors import BadScene
 from neuromation.synthetic.scene import fonts
 from neuromation.synthetic.scene.packaging_canvas import Canvas, Colour, rectangle
 from neuromation.synthetic.scene.packaging_design import DARK, PAPER, Design, brightness, design_for, ink_on, legible
-from neuromation.synthetic.scene.packaging_layouts import (
-    GREEKED_EM_PX,
-    LAYOUTS,
-    Area,
-    amount,
-    logo,
-    picture_in,
-    text_in,
-)
+from neuromation.synthetic.scene.packaging_layouts import front
+from neuromation.synthetic.scene.packaging_marks import GREEKED_EM_PX, Area, amount, logo, picture_in, text_in
 from neuromation.synthetic.scene.packaging_pictures import darker, lighter
 from neuromation.synthetic.scene.packaging_words import ean_bars
 
 __all__ = ["FACES", "Design", "design_for", "face", "face_tone", "price_label"]
 
-FACES = ("front", "right", "back", "left", "top", "bottom", "label", "roof", "plain")
+FACES = ("front", "right", "back", "left", "top", "bottom", "label", "roof", "bag_front", "bag_back", "plain")
 FACE_SIDE_MIN_PX, FACE_SIDE_MAX_PX = 8, 2048
+SEAM = 0.05  # height of a bag's seam over that of the bag
 _NUTRIENTS = ("Energy", "Fat", "of which saturates", "Carbohydrate", "of which sugars", "Fibre", "Protein", "Salt")
 
 
@@ -40,7 +34,8 @@ def face(design: Design, which: str, width_px: int, height_px: int) -> NDArray[n
     Args:
         design: what it shows.
         which: "front"; "right" (facts), "left" (contents and bar code) and "back" of a box; "top", "bottom", "roof";
-            "label", which goes around a can or a bottle with its front in the middle; "plain", the ground alone.
+            "label", which goes around a can or a bottle with its front in the middle; "bag_front" and "bag_back", with
+            the crimped seams of a bag above and below; "plain", the ground alone.
         width_px, height_px: 8 to 2048; choose them in the proportions of the face.
 
     Raises BadScene.
@@ -53,11 +48,13 @@ def face(design: Design, which: str, width_px: int, height_px: int) -> NDArray[n
     canvas = Canvas(width_px, height_px, face_tone(design))
     area = Area(0.0, 0.0, float(width_px), float(height_px))
     if which == "front":
-        LAYOUTS[design.layout](canvas, design, area)
+        front(canvas, design, area)
     elif which == "label":
         _label(canvas, design, area)
     elif which == "back":
         _back(canvas, design, area)
+    elif which in ("bag_front", "bag_back"):
+        _bag(canvas, design, area, which)
     elif which in ("right", "left"):
         _side(canvas, design, area, facts=which == "right")
     elif which in ("top", "bottom", "roof"):
@@ -179,6 +176,23 @@ def _back(c: Canvas, d: Design, a: Area) -> None:
     amount(c, d, a.part(0.06, 0.88, 0.3, 0.04), ink, 0.0)
 
 
+def _bag(c: Canvas, d: Design, a: Area, which: str) -> None:
+    """A front or back between two crimped seams, which are as high as those of `meshes.pouch`."""
+    inner = a.part(0.04, SEAM, 0.92, 1 - 2 * SEAM)
+    front(c, d, inner) if which == "bag_front" else _back(c, d, inner)
+    c.draw_out(int(inner.x) + 1, int(inner.x + inner.w) - 1)
+    tone = face_tone(d)
+    for v in (0.0, 1 - SEAM):
+        seam = a.part(0, v, 1, SEAM)
+        c.fill(rectangle(seam.x, seam.y, seam.w, seam.h), tone)
+        ridges = max(2, round(0.25 * seam.h))
+        for k in range(ridges):
+            line = seam.part(0, (k + 0.15) / ridges, 1, 0.4 / ridges)
+            c.fill(rectangle(line.x, line.y, line.w, line.h), darker(tone, 0.22), 0.8)
+            shine = seam.part(0, (k + 0.62) / ridges, 1, 0.25 / ridges)
+            c.fill(rectangle(shine.x, shine.y, shine.w, shine.h), lighter(tone, 0.4), 0.7)
+
+
 def _top(c: Canvas, d: Design, a: Area, which: str) -> None:
     tone = face_tone(d)
     if which == "bottom":
@@ -191,10 +205,10 @@ def _top(c: Canvas, d: Design, a: Area, which: str) -> None:
 def _label(c: Canvas, d: Design, a: Area) -> None:
     """A label that goes around: its front in the middle, facts to the right, contents and bar code to the left."""
     wide = min(0.46 * a.w, 1.1 * a.h)
-    front = Area(a.x + 0.5 * (a.w - wide), a.y, wide, a.h)
-    LAYOUTS[d.layout](c, d, front)
+    middle = Area(a.x + 0.5 * (a.w - wide), a.y, wide, a.h)
+    front(c, d, middle)
     # What the layout's own ground is at its sides goes on around: the outermost columns are drawn out.
-    c.draw_out(int(front.x), int(front.x + front.w))
+    c.draw_out(int(middle.x), int(middle.x + middle.w))
     side = 0.5 * (a.w - wide)
     ink = ink_on(c.tone_at(int(a.x + 0.4 * side), int(0.3 * a.h)))
     em = 0.055 * min(a.h, 1.6 * side)

@@ -22,6 +22,7 @@ from neuromation.synthetic.scene.packaging_words import (
 TEXT_MAX = 120
 DRAWS = 64  # numbers that a design has for its pictures
 LOGOS = ("plain", "oval", "box", "ribbon", "arched", "disc", "shadowed", "underlined")
+EMBLEMS = ("crown", "leaf", "sun", "peak", "star", "waves", "heart", "diamonds")
 _BRAND_FACES = (
     "human-black", "sans-black", "serif-black", "round", "book-bolditalic", "modern-extrabold", "thin-caps-bold", "pen",
     "human-blackitalic", "serif-italic", "modern-bold", "book-bold",
@@ -66,6 +67,7 @@ class Design:
         ground, tint, brand_colour: colours of the package, of its variety and of its brand, sRGB 0..255.
         brand_face, title_face, text_face: faces of `fonts.FACES`.
         logo: one of LOGOS.
+        emblem: one of EMBLEMS, or "" for a brand without.
         picture, picture_tone: what is shown.
         claims, contents, ean: more words.
         draws: numbers 0..1 for its pictures.
@@ -85,6 +87,7 @@ class Design:
     title_face: str
     text_face: str
     logo: str
+    emblem: str
     picture: str
     picture_tone: Colour
     claims: tuple[str, ...]
@@ -154,7 +157,7 @@ def design_for(
     unknown = category if category and category.lower() not in GOODS else ""
     brand = brand or invented_brand(d[1:3])
     b = unit_rng(_seed(f"brand/{brand}"), 0, "packaging").random(8).tolist()
-    variety = variety or _pick(goods.varieties, d[3])
+    variety = variety or _pick(tuple(v for v in goods.varieties if v != (title or goods.title)), d[3])
     ground = goods.grounds[int(d[4] * len(goods.grounds))]
     brand_colour = colour(_pick(_BRAND_COLOURS, b[0]))
     if d[5] < 0.35:  # a house with a colour of its own
@@ -182,6 +185,7 @@ def design_for(
         title_face=_pick(_TITLE_FACES, d[13]),
         text_face=("sans", "human")[int(d[14] * 2)],
         logo=_pick(LOGOS, b[2]),
+        emblem=_pick(EMBLEMS, b[3]) if b[4] < 0.5 else "",
         picture=picture,
         picture_tone=tone,
         claims=claims,

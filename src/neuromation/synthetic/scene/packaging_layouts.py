@@ -1,4 +1,4 @@
-"""Fronts of packages: eight families of layouts, as graphic designers compose them, and the logo they share.
+"""Fronts of packages: families of layouts, as graphic designers compose them. Owns where things go, not what they are.
 
 Each layout draws into an area of a canvas, in sizes relative to it, over a ground that may go on beyond it.
 """
@@ -6,15 +6,12 @@ Each layout draws into an area of a canvas, in sizes relative to it, over a grou
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from neuromation.synthetic.scene import fonts
 from neuromation.synthetic.scene.meshes_build import sine_cosine
 from neuromation.synthetic.scene.packaging_canvas import (
     Canvas,
     Colour,
-    Path,
-    arc_line,
     ellipse,
     joined,
     linear,
@@ -22,164 +19,26 @@ from neuromation.synthetic.scene.packaging_canvas import (
     radial,
     rectangle,
     rounded,
-    smooth,
     star,
-    stroke,
 )
 from neuromation.synthetic.scene.packaging_design import DARK, PAPER, Design, brightness, ink_on, legible
-from neuromation.synthetic.scene.packaging_pictures import PICTURES, darker, lighter, mixed
+from neuromation.synthetic.scene.packaging_marks import (
+    Area,
+    amount,
+    claim_lines,
+    clipped,
+    details,
+    logo,
+    pattern,
+    picture_in,
+    rays,
+    seal,
+    text_in,
+    wave,
+)
+from neuromation.synthetic.scene.packaging_pictures import darker, lighter, mixed
 
-GREEKED_EM_PX = 2.6  # text smaller than this is drawn as bars
-
-
-@dataclass(frozen=True)
-class Area:
-    """A rectangle of a canvas, pixels."""
-
-    x: float
-    y: float
-    w: float
-    h: float
-
-    def at(self, u: float, v: float) -> tuple[float, float]:
-        return self.x + u * self.w, self.y + v * self.h
-
-    def part(self, u: float, v: float, w: float, h: float) -> Area:
-        return Area(self.x + u * self.w, self.y + v * self.h, w * self.w, h * self.h)
-
-
-def text_in(
-    c: Canvas,
-    text: str,
-    face: str,
-    ink: Colour,
-    area: Area,
-    *,
-    anchor: float = 0.5,
-    shadow: float = 0.0,
-    slant: float = 0.0,
-) -> None:
-    """One line as large as fits an area, in its middle from top to bottom."""
-    path, em = fonts.fitted(text, face, width=area.w, height=area.h, anchor=anchor)
-    if em < GREEKED_EM_PX:
-        wide = min(area.w, em * fonts.width_of(text, face))
-        c.fill(rectangle(area.x + anchor * (area.w - wide), area.y + 0.3 * area.h, wide, 0.4 * em), ink, 0.5)
-        return
-    if slant:
-        path = path.sheared(slant)
-    placed = path.moved(area.x + anchor * area.w, area.y + 0.5 * area.h + 0.36 * em)
-    if shadow:
-        c.fill(placed.moved(shadow * em, shadow * em), (0.0, 0.0, 0.0), 0.45)
-    c.fill(placed, ink)
-
-
-def picture_in(c: Canvas, d: Design, x: float, y: float, s: float, name: str = "", tone: Colour | None = None) -> None:
-    PICTURES[name or d.picture](c, x, y, s, tone or d.picture_tone, d.draws)
-
-
-def wave(area: Area, v: float, swing: float, cycles: float = 0.5, shift: float = 0.0) -> Path:
-    """All of an area below a wavy line at height v."""
-    points = [(area.x, area.y + area.h), (area.x, area.y)]
-    line = []
-    for k in range(25):
-        s, _ = sine_cosine(shift + cycles * k / 24)
-        line.append((area.x + area.w * k / 24, area.y + (v + swing * s) * area.h))
-    return polygon([points[0], *line, (area.x + area.w, area.y + area.h)])
-
-
-def logo(c: Canvas, d: Design, area: Area, ground: Colour) -> None:
-    """The brand's name, as this brand always writes it, over a ground."""
-    tone, face = d.brand_colour, d.brand_face
-    text = d.brand.upper() if len(d.brand) % 2 else d.brand
-    em = min(area.h / 0.72, area.w / max(fonts.width_of(text, face), 1e-6))
-    wide, high = em * fonts.width_of(text, face), 0.72 * em
-    x, y = area.x + 0.5 * area.w, area.y + 0.5 * area.h
-    if d.logo in ("oval", "box", "ribbon", "disc"):
-        field = (
-            tone if abs(brightness(tone) - brightness(ground)) > 40 else mixed(lighter(tone, 0.0), ink_on(ground), 0.85)
-        )
-        rim = PAPER if brightness(field) < 150 else DARK
-        inner = area.part(0.14, 0.24, 0.72, 0.52)
-        if d.logo == "oval":
-            c.fill(ellipse(x, y, 0.52 * area.w, 0.58 * area.h), rim)
-            c.fill(
-                ellipse(x, y, 0.50 * area.w, 0.54 * area.h),
-                linear(lighter(field, 0.12), darker(field, 0.15), (x, y - area.h / 2), (x, y + area.h / 2)),
-            )
-        elif d.logo == "box":
-            c.fill(rounded(area.x, area.y, area.w, area.h, 0.2 * area.h), field)
-        elif d.logo == "ribbon":
-            c.fill(
-                polygon(
-                    [
-                        area.at(-0.06, 0.2),
-                        area.at(1.06, 0.08),
-                        area.at(1.0, 0.5),
-                        area.at(1.06, 0.88),
-                        area.at(-0.06, 0.96),
-                        area.at(0, 0.58),
-                    ]
-                ),
-                darker(field, 0.3),
-            )
-            c.fill(polygon([area.at(0.02, 0.08), area.at(0.98, 0.0), area.at(0.98, 0.86), area.at(0.02, 0.98)]), field)
-        else:
-            r = 0.62 * min(area.h, 0.6 * area.w)
-            c.fill(ellipse(x, y, r * 1.35, r), rim)
-            c.fill(ellipse(x, y, r * 1.27, r * 0.92), field)
-            inner = Area(x - r, y - 0.5 * r, 2 * r, r)
-        text_in(c, text, face, rim, inner)
-        return
-    ink = legible(tone, ground)
-    if d.logo == "arched":
-        radius = 1.1 * area.w
-        c.fill(fonts.around(text, face, radius=radius, em=0.86 * em).moved(x, y + radius + 0.2 * area.h), ink)
-        c.fill(stroke(arc_line(x, y + radius + 0.45 * area.h, radius, -0.30, -0.20), 0.05 * area.h), ink)
-        return
-    if d.logo == "shadowed":
-        placed = fonts.line(text, face).scaled(em).moved(x - wide / 2, y + high / 2)
-        for k in range(3, 0, -1):
-            c.fill(
-                placed.moved(0.025 * em * k, 0.025 * em * k),
-                darker(ink, 0.5) if brightness(ink) > 90 else lighter(ink, 0.6),
-            )
-        c.fill(placed, ink)
-        return
-    text_in(c, text, face, ink, area)
-    if d.logo == "underlined":
-        c.fill(
-            smooth(
-                [
-                    (x - wide / 2, y + 0.85 * high),
-                    (x, y + 0.68 * high),
-                    (x + wide / 2, y + 0.8 * high),
-                    (x, y + 0.8 * high),
-                ]
-            ),
-            legible(d.tint, ground),
-        )
-
-
-def seal(c: Canvas, d: Design, x: float, y: float, r: float, text: str, tone: Colour) -> None:
-    """A round claim: a disc, a jagged seal or a tilted disc with two lines."""
-    kind = int(d.draws[1] * 3)
-    path = star(x, y, r, 0.88 * r, 26) if kind == 0 else ellipse(x, y, r)
-    c.fill(path.moved(0.04 * r, 0.06 * r), (0.0, 0.0, 0.0), 0.25)
-    c.fill(path, tone)
-    if kind == 1:
-        c.fill(ellipse(x, y, 0.9 * r), ink_on(tone))
-        c.fill(ellipse(x, y, 0.84 * r), tone)
-    words = text.split()
-    half = (len(words) + 1) // 2
-    lines = [" ".join(words[:half]), " ".join(words[half:])] if len(words) > 1 else [text]
-    high = 0.42 * r if len(lines) > 1 else 0.5 * r
-    for k, line in enumerate(lines):
-        top = y - 0.5 * high * len(lines) + k * high
-        text_in(c, line, "sans-black", ink_on(tone), Area(x - 0.72 * r, top + 0.12 * high, 1.44 * r, 0.76 * high))
-
-
-def amount(c: Canvas, d: Design, area: Area, ink: Colour, anchor: float = 1.0) -> None:
-    text_in(c, d.amount, "sans-bold", ink, area, anchor=anchor)
+WIDE_LEAST = 1.35  # from this width over height on, a front is laid out in two columns
 
 
 def _title(c: Canvas, d: Design, area: Area, ink: Colour, second: Colour) -> None:
@@ -195,11 +54,6 @@ def _title(c: Canvas, d: Design, area: Area, ink: Colour, second: Colour) -> Non
         return
     text_in(c, title, d.title_face, ink, area.part(0, 0, 1, 0.6))
     text_in(c, d.variety, d.text_face, second, area.part(0.08, 0.68, 0.84, 0.32))
-
-
-def _claims(c: Canvas, d: Design, area: Area, ink: Colour) -> None:
-    for k, claim in enumerate(d.claims):
-        text_in(c, claim, d.text_face, ink, area.part(0, k / len(d.claims), 1, 0.72 / len(d.claims)))
 
 
 def band(c: Canvas, d: Design, a: Area) -> None:
@@ -241,7 +95,7 @@ def full(c: Canvas, d: Design, a: Area) -> None:
     x, y = a.at(0.5, 0.62)
     c.fill(rectangle(a.x, a.y, a.w, a.h), radial(lighter(g, 0.45), darker(g, 0.18), (x, y), 0.75 * max(a.w, a.h)))
     if d.draws[3] < 0.5:
-        _rays(c, a, x, y, lighter(g, 0.35))
+        rays(c, a, x, y, lighter(g, 0.35))
     c.fill(wave(a, 0.84, 0.05, 0.5, 0.5 * d.draws[4]), mixed(d.tint, g, 0.1))
     logo(c, d, a.part(0.1, 0.05, 0.8, 0.16), g)
     ink = ink_on(g)
@@ -255,11 +109,9 @@ def full(c: Canvas, d: Design, a: Area) -> None:
         slant=0.12 * (d.draws[5] < 0.5),
     )
     flavour = a.part(0.2, 0.375, 0.6, 0.065)
-    c.fill(
-        rounded(flavour.x, flavour.y, flavour.w, flavour.h, 0.5 * flavour.h),
-        d.tint if brightness(mixed(d.tint, g, 0)) != brightness(g) else ink,
-    )
-    text_in(c, d.variety, "human-bold", ink_on(d.tint), flavour.part(0.08, 0.2, 0.84, 0.6))
+    pill = d.tint if abs(brightness(d.tint) - brightness(g)) > 12 else ink
+    c.fill(rounded(flavour.x, flavour.y, flavour.w, flavour.h, 0.5 * flavour.h), pill)
+    text_in(c, d.variety, "human-bold", ink_on(pill), flavour.part(0.08, 0.2, 0.84, 0.6))
     picture_in(c, d, x, y + 0.04 * a.h, min(0.42 * a.w, 0.22 * a.h))
     if d.draws[6] < 0.7:
         seal(
@@ -271,36 +123,7 @@ def full(c: Canvas, d: Design, a: Area) -> None:
             lighter(d.brand_colour, 0.05),
         )
     amount(c, d, a.part(0.6, 0.93, 0.34, 0.04), ink_on(d.tint))
-    _claims(c, d, a.part(0.06, 0.89, 0.45, 0.08), ink_on(d.tint))
-
-
-def _rays(c: Canvas, a: Area, x: float, y: float, tone: Colour) -> None:
-    """Rays from a point to beyond the area."""
-    reach = a.w + a.h
-    rays = []
-    for k in range(14):
-        s0, c0 = sine_cosine(k / 14)
-        s1, c1 = sine_cosine((k + 0.5) / 14)
-        rays.append(_clipped([(x, y), (x + reach * c0, y + reach * s0), (x + reach * c1, y + reach * s1)], a))
-    c.fill(joined(rays), tone, 0.35)
-
-
-def _clipped(points: list[tuple[float, float]], a: Area) -> Path:
-    """A convex polygon cut to an area (Sutherland and Hodgman, 1974)."""
-    for axis, limit, sign in ((0, a.x, 1), (0, a.x + a.w, -1), (1, a.y, 1), (1, a.y + a.h, -1)):
-        kept: list[tuple[float, float]] = []
-        for k, point in enumerate(points):
-            before = points[k - 1]
-            inside, was = sign * (point[axis] - limit) >= 0, sign * (before[axis] - limit) >= 0
-            if inside != was:
-                t = (limit - before[axis]) / (point[axis] - before[axis])
-                kept.append((before[0] + t * (point[0] - before[0]), before[1] + t * (point[1] - before[1])))
-            if inside:
-                kept.append(point)
-        points = kept
-        if not points:
-            break
-    return polygon(points or [(a.x, a.y)] * 3)
+    claim_lines(c, d, a.part(0.06, 0.89, 0.45, 0.08), ink_on(d.tint))
 
 
 def clean(c: Canvas, d: Design, a: Area) -> None:
@@ -314,7 +137,7 @@ def clean(c: Canvas, d: Design, a: Area) -> None:
     logo(c, d, a.part(0.14, 0.48, 0.72, 0.12), paper)
     c.fill(rectangle(a.x + 0.4 * a.w, a.y + 0.645 * a.h, 0.2 * a.w, max(1.0, 0.004 * a.h)), d.tint)
     _title(c, d, a.part(0.16, 0.68, 0.68, 0.15), legible(d.tint, paper), legible(darker(d.tint, 0.3), paper))
-    _claims(c, d, a.part(0.25, 0.85, 0.5, 0.06), mixed(DARK, paper, 0.35))
+    claim_lines(c, d, a.part(0.25, 0.85, 0.5, 0.06), mixed(DARK, paper, 0.35))
     c.fill(rectangle(a.x, a.y + 0.965 * a.h, a.w, 0.035 * a.h), d.tint)
     amount(c, d, a.part(0.55, 0.92, 0.4, 0.03), DARK)
 
@@ -325,7 +148,8 @@ def type_only(c: Canvas, d: Design, a: Area) -> None:
     c.fill(rectangle(a.x, a.y, a.w, a.h), g)
     ink, second = legible(d.tint, g), ink_on(g)
     logo(c, d, a.part(0.2, 0.05, 0.6, 0.11), g)
-    words = [word for text in (d.title, d.variety, *d.claims[:2]) for word in text.split()][:7]
+    claims = [claim for claim in d.claims if all(len(word) > 2 and word.isalpha() for word in claim.split())]
+    words = [word for text in (d.title, d.variety, *claims[:1]) for word in text.split()][:7]
     y, face = 0.22, ("sans-black", "thin-caps-bold", "human-black", "pen", "modern-extrabold")[int(d.draws[3] * 5)]
     for k, word in enumerate(words):
         wide = max(fonts.width_of(word.upper(), face), 0.5)
@@ -360,7 +184,7 @@ def dark(c: Canvas, d: Design, a: Area) -> None:
     text_in(c, d.title.upper(), d.text_face, PAPER, a.part(0.2, 0.37, 0.6, 0.035))
     c.fill(rectangle(a.x + 0.3 * a.w, a.y + 0.425 * a.h, 0.4 * a.w, max(1.0, 0.003 * a.h)), bright)
     picture_in(c, d, x, y, min(0.38 * a.w, 0.2 * a.h))
-    _claims(c, d, a.part(0.15, 0.88, 0.7, 0.05), mixed(PAPER, g, 0.3))
+    claim_lines(c, d, a.part(0.15, 0.88, 0.7, 0.05), mixed(PAPER, g, 0.3))
     amount(c, d, a.part(0.3, 0.945, 0.4, 0.03), PAPER, 0.5)
 
 
@@ -369,8 +193,8 @@ def badge(c: Canvas, d: Design, a: Area) -> None:
     g = d.ground if brightness(d.ground) < 235 else d.tint
     c.fill(rectangle(a.x, a.y, a.w, a.h), linear(lighter(g, 0.15), darker(g, 0.25), a.at(0, 0), a.at(0, 1)))
     x, y = a.at(0.5, 0.33)
-    _rays(c, a, x, y, lighter(g, 0.3)) if d.draws[3] < 0.6 else c.fill(
-        _clipped([a.at(0, 0.55), a.at(1, 0.3), a.at(1, 1), a.at(0, 1)], a), d.tint
+    rays(c, a, x, y, lighter(g, 0.3)) if d.draws[3] < 0.6 else c.fill(
+        clipped([a.at(0, 0.55), a.at(1, 0.3), a.at(1, 1), a.at(0, 1)], a), d.tint
     )
     r = min(0.42 * a.w, 0.24 * a.h)
     rim = PAPER if brightness(g) < 160 else d.brand_colour
@@ -407,7 +231,7 @@ def panel(c: Canvas, d: Design, a: Area) -> None:
     """A paper label on a patterned ground, framed, in book type: jam, tea, fine chocolate."""
     g = d.ground
     c.fill(rectangle(a.x, a.y, a.w, a.h), g)
-    _pattern(c, d, a, mixed(g, d.tint, 0.35) if abs(brightness(g) - brightness(d.tint)) > 20 else darker(g, 0.15))
+    pattern(c, d, a, mixed(g, d.tint, 0.35) if abs(brightness(g) - brightness(d.tint)) > 20 else darker(g, 0.15))
     paper = PAPER if brightness(g) < 225 else lighter(d.tint, 0.82)
     label = a.part(0.12, 0.1, 0.76, 0.8)
     r = 0.12 * label.w if d.draws[4] < 0.5 else 0.0
@@ -421,40 +245,8 @@ def panel(c: Canvas, d: Design, a: Area) -> None:
     picture_in(c, d, *label.at(0.5, 0.45), min(0.28 * label.w, 0.15 * label.h))
     text_in(c, d.variety, d.title_face, line, label.part(0.12, 0.645, 0.76, 0.09))
     text_in(c, d.title, "serif-italic", DARK, label.part(0.2, 0.755, 0.6, 0.055))
-    _claims(c, d, label.part(0.2, 0.84, 0.6, 0.05), mixed(DARK, paper, 0.25))
+    claim_lines(c, d, label.part(0.2, 0.84, 0.6, 0.05), mixed(DARK, paper, 0.25))
     amount(c, d, label.part(0.3, 0.905, 0.4, 0.04), DARK, 0.5)
-
-
-def _pattern(c: Canvas, d: Design, a: Area, tone: Colour) -> None:
-    """Stripes, dots, gingham or small drops."""
-    kind, step = int(d.draws[5] * 4), a.w / (6 + int(d.draws[6] * 8))
-    rows, columns = int(a.h / step) + 1, int(a.w / step) + 1
-    right, bottom = a.x + a.w, a.y + a.h
-    pieces = []
-    if kind in (0, 2):
-        pieces += [
-            rectangle(a.x + k * step, a.y, min(0.5 * step, right - a.x - k * step), a.h)
-            for k in range(columns)
-            if a.x + k * step < right
-        ]
-        c.fill(joined(pieces), tone, 0.7 if kind == 0 else 0.4)
-        pieces = []
-    if kind == 2:
-        pieces = [
-            rectangle(a.x, a.y + k * step, a.w, min(0.5 * step, bottom - a.y - k * step))
-            for k in range(rows)
-            if a.y + k * step < bottom
-        ]
-        c.fill(joined(pieces), tone, 0.4)
-    if kind in (1, 3):
-        for row in range(rows):
-            for column in range(columns):
-                x, y = a.x + (column + 0.5 * (row % 2) + 0.25) * step, a.y + (row + 0.5) * step
-                if x + 0.2 * step < right and y + 0.2 * step < bottom:
-                    pieces.append(
-                        ellipse(x, y, 0.2 * step, points=10) if kind == 1 else star(x, y, 0.28 * step, 0.1 * step, 4)
-                    )
-        c.fill(joined(pieces), tone, 0.8)
 
 
 def scene(c: Canvas, d: Design, a: Area) -> None:
@@ -507,6 +299,39 @@ def swirl(c: Canvas, d: Design, a: Area) -> None:
     if d.draws[5] < 0.7:
         seal(c, d, *a.at(0.82, 0.46), 0.13 * min(a.w, a.h), d.claims[0], (250.0, 214.0, 60.0))
     amount(c, d, a.part(0.62, 0.94, 0.33, 0.035), ink_on(darker(d.tint, 0.25)))
+
+
+def wide(c: Canvas, d: Design, a: Area) -> None:
+    """A face much wider than high: name and title to the left, the picture to the right. For every family."""
+    g = d.ground if brightness(d.ground) < 235 or d.layout in ("clean", "scene", "type") else d.tint
+    if d.layout == "dark":
+        g = darker(d.ground, 0.62)
+    if d.layout == "panel":
+        c.fill(rectangle(a.x, a.y, a.w, a.h), g)
+        pattern(c, d, a, darker(g, 0.12))
+        c.fill(rounded(a.x + 0.04 * a.w, a.y + 0.1 * a.h, 0.92 * a.w, 0.8 * a.h, 0.08 * a.h), PAPER)
+        g = PAPER
+    else:
+        c.fill(rectangle(a.x, a.y, a.w, a.h), linear(lighter(g, 0.18), darker(g, 0.14), a.at(0, 0), a.at(0.2, 1)))
+        bend = 0.62 + 0.1 * d.draws[3]
+        edge = [a.at(bend + 0.05 * sine_cosine(0.5 * k / 12 + d.draws[4])[0], k / 12) for k in range(13)]
+        c.fill(polygon([*edge, a.at(1, 1), a.at(1, 0)]), mixed(d.tint, PAPER, 0.0 if d.layout != "clean" else 0.8))
+    x, y = a.at(0.81, 0.5)
+    picture_in(c, d, x, y, min(0.34 * a.h, 0.15 * a.w))
+    logo(c, d, a.part(0.08, 0.14, 0.46, 0.3), g)
+    text_in(c, d.title, d.title_face, legible(darker(d.tint, 0.1), g), a.part(0.08, 0.5, 0.46, 0.18), anchor=0.5)
+    text_in(c, d.variety, d.text_face, ink_on(g), a.part(0.08, 0.71, 0.46, 0.1), anchor=0.5)
+    foot = a.part(0.62, 0.8, 0.32, 0.07) if d.layout == "panel" else a.part(0.08, 0.87, 0.2, 0.08)
+    amount(c, d, foot, ink_on(g), 1.0 if d.layout == "panel" else 0.0)
+
+
+def front(c: Canvas, d: Design, a: Area) -> None:
+    """The front of a package in an area of any proportions."""
+    if a.w > WIDE_LEAST * a.h:
+        wide(c, d, a)
+        return
+    LAYOUTS[d.layout](c, d, a)
+    details(c, d, a)
 
 
 LAYOUTS: dict[str, Callable[[Canvas, Design, Area], None]] = {

@@ -159,13 +159,16 @@ def packshot_texture(image: Picture, width_px: int = 0, height_px: int = 0) -> P
     pixels = np.ascontiguousarray(image[top:bottom, :, :3])
     first = body.argmax(axis=1).astype(np.float64)
     last = (body.shape[1] - body[:, ::-1].argmax(axis=1)).astype(np.float64)
+    raw_first, raw_last = first, last
     # White packs lose pieces to a white ground; packages bulge, so their outline is their convex hull.
     first, last = -_envelope(-first), _envelope(last)
     wide = last - first
     usual = float(np.sort(wide)[len(wide) * 3 // 4])
     middle = 0.5 * (float(np.sort(first)[len(first) // 4]) + float(np.sort(last)[len(last) * 3 // 4]))
     narrow = wide < 0.62 * usual
-    pixels = _filled(pixels, np.floor(first), np.ceil(last))
+    shoulder = int(np.argmax(raw_last - raw_first >= 0.62 * usual))
+    above = np.arange(len(wide)) < shoulder  # a cap or a neck has its own outline
+    pixels = _filled(pixels, np.where(above, raw_first, np.floor(first)), np.where(above, raw_last, np.ceil(last)))
     left = np.where(narrow, middle - 0.5 * usual, first)
     right = np.where(narrow, middle + 0.5 * usual, last)
     # Edges of a photo are a blend with the ground: stay a pixel inside.

@@ -163,9 +163,10 @@ def concrete(variant: int = 0, tone: Tone = (150.0, 148.0, 143.0), size_px: int 
     """Concrete or plaster: clouds, pits and stains."""
     _check(variant, size_px)
     n = size_px
-    cloud = noise(n, n, cells_y=3, cells_x=3, seed=variant, octaves=6)
+    # No larger clouds than a sixth: they would show how often the texture repeats.
+    cloud = noise(n, n, cells_y=6, cells_x=6, seed=variant, octaves=5)
     pits = (noise(n, n, cells_y=64, cells_x=64, seed=variant + 1) > np.float32(0.86)).astype(np.float32)
-    field = np.float32(0.5) + (cloud - np.float32(0.5)) * np.float32(1.1) - pits * np.float32(0.16)
+    field = np.float32(0.5) + (cloud - np.float32(0.5)) * np.float32(0.8) - pits * np.float32(0.16)
     field = field + (grain(n, n, variant + 2) - np.float32(0.5)) * np.float32(0.16)
     return _made(toned(field, shaded(tone, 0.62), tone, shaded(tone, 1.22)))
 
