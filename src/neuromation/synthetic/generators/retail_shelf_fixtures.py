@@ -35,7 +35,6 @@ BOARD_M = 0.03
 OVERHANG_M = 0.05  # boards go on beyond the planned places, so that no picture shows a shelf's sawn end
 _BAY_M = 1.2
 _WHITE = (235.0, 235.0, 235.0)  # the tone of textures that a material's colour tints
-_LEAN_BACK = rotation_about((1.0, 0.0, 0.0), 0.21)  # of the clear holders on a rail
 
 
 def furniture(plan: Planogram, store: Store, rng: Generator) -> Iterator[Instance]:
