@@ -29,6 +29,7 @@ CLOSED: dict[str, Callable[[], Mesh]] = {
     "brick carton with a cap": lambda: meshes.brick_carton((0.07, 0.06, 0.2), 0.012),
     **{f"{kind} can": partial(meshes.can, 0.033, 0.115, kind) for kind in ("drink", "food", "flat")},
     **{f"{kind} bottle": partial(meshes.bottle, kind, 0.035, 0.24) for kind in meshes.BOTTLE_KINDS},
+    **{f"fine {kind} bottle": partial(meshes.bottle, kind, 0.035, 0.24, 48) for kind in meshes.BOTTLE_KINDS},
     "cup": lambda: meshes.cup(0.05, 0.09),
     "beaker": lambda: meshes.cup(0.05, 0.09, lid=False),
     "tube": lambda: meshes.tube(0.06, 0.16),

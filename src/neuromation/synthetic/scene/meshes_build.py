@@ -40,6 +40,7 @@ def check_segments(segments: int, least: int = 3) -> None:
         raise BadScene(f"a round shape has {least} to {SEGMENTS_MAX} segments, not {segments}")
 
 
+@lru_cache(maxsize=8192)
 def sine_cosine(turns: float) -> tuple[float, float]:
     """Sine and cosine of an angle in whole turns, good to 1e-16 and the same bits everywhere.
 
