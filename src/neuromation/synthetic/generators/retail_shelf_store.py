@@ -161,7 +161,7 @@ class Stance:
     oblique_deg: float  # most turn to either side
     tilt_deg: float  # most look up or down
     roll_deg: float
-    zoom: float  # 1: the shelf's width fills the picture; less: closer
+    fronts: float  # how many the picture is to show
     zoom_spread: float
     focal: float  # focal length over the picture's longer side
     from_below: bool = False  # the shelf lies on its back: the photographer stands at what is then its near side
@@ -171,10 +171,9 @@ def place_camera(width: int, height: int, plan: Planogram, stance: Stance, rng: 
     """A phone before the shelf: it looks at some place of the plan, from one side, from the height of a chest or head."""
     d = [float(value) for value in rng.random(10)]
     focal_px = stance.focal * max(width, height) * (0.94 + 0.12 * d[0])
-    zoom = stance.zoom * (1.0 + stance.zoom_spread * (2.0 * d[1] - 1.0))
     low_m, high_m = plan.rows[0].z_m, plan.top_m
-    # What has to fit: the shelf's width, or its height where the picture is narrower than the shelf.
-    seen_m = zoom * min(plan.width_m, (high_m - low_m) * width / height * 1.25)
+    seen_m = min(_width_with(stance.fronts, plan, width / height), 1.15 * plan.width_m)
+    seen_m *= 1.0 + stance.zoom_spread * (2.0 * d[1] - 1.0)
     distance_m = max(seen_m * focal_px / width, 0.35)
     yaw = _signed_square(d[2]) * stance.oblique_deg * DEGREE
     seen_high_m = seen_m * height / width
@@ -209,6 +208,14 @@ def place_camera(width: int, height: int, plan: Planogram, stance: Stance, rng: 
         exposure=EXPOSURE,
         focus_m=distance_m,
     )
+
+
+def _width_with(fronts: float, plan: Planogram, aspect: float) -> float:
+    """The width of the piece of a shelf, as wide and high as a picture, that shows so many fronts, metres."""
+    high_m = plan.top_m - plan.rows[0].z_m
+    per_square = plan.fronts / (plan.width_m * high_m)
+    width_m = (fronts * aspect / per_square) ** 0.5
+    return width_m if width_m <= aspect * high_m else fronts / (per_square * high_m)
 
 
 def _signed_square(draw: float) -> float:
