@@ -29,6 +29,9 @@ _GAP_PX_MIN = 4  # a gap of which less is seen is no gap in the picture
 class RetailShelfParams(CatalogueParams):
     """What stands on the shelves, how orderly, in which furniture, and from where it is seen. Lengths are metres."""
 
+    contrast: float = Field(
+        0.25, ge=0, le=1, description="how softly highlights roll off: 0 clips them, 1 is film-like"
+    )
     facings: int = Field(120, ge=4, le=FACINGS_SEEN_MAX, description="mean number of fronts that a picture shows")
     facings_spread: float = Field(0.35, ge=0, le=0.9, description="spread of that number between pictures, relative")
     assortment: int = Field(32, ge=1, le=200, description="different products of one picture, at most")
