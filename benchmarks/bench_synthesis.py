@@ -112,11 +112,11 @@ def _timed(function: Callable[..., Any], step: str, found: dict[str, list[float]
     return measured
 
 
-def slope_per_1000(values: list[float]) -> float:
-    """Growth over 1,000 units of the straight line through these."""
-    if len(values) < 10:
-        return 0.0
-    return float(np.polyfit(np.arange(len(values)), np.array(values), 1)[0]) * 1000
+def slope_per_1000(values: list[float]) -> str:
+    """Growth over 1,000 units of the straight line through these; of a few units it says nothing."""
+    if len(values) < 50:
+        return "-"
+    return f"{float(np.polyfit(np.arange(len(values)), np.array(values), 1)[0]) * 1000:+.1f} ms"
 
 
 def main_table(console: Console, units: int, large_units: int, out: Path) -> float:
@@ -134,7 +134,7 @@ def main_table(console: Console, units: int, large_units: int, out: Path) -> flo
         low, high = np.percentile(times, [10, 90])
         table.add_row(
             name, str(count), f"{medians[name]:.1f}", f"<= {aim:.0f}", f"{low:.1f}", f"{high:.1f}",
-            f"{slope_per_1000(times):+.1f} ms", f"{memory[-1]:.0f}", f"{memory[-1] - memory[len(memory) // 10]:+.1f}",
+            slope_per_1000(times), f"{memory[-1]:.0f}", f"{memory[-1] - memory[len(memory) // 10]:+.1f}",
         )  # fmt: skip
     console.print(table)
     return medians["120 packages, 640x480"]
@@ -257,10 +257,9 @@ def peers_table(console: Console, arguments: argparse.Namespace) -> None:
         except Exception as error:  # a benchmark tells what is missing and goes on
             found[label] = str(error)[:100]
     with tempfile.TemporaryDirectory() as folder:
-        paths = write_scenes(max(3, arguments.frames // 2), Path(folder))
+        paths = write_scenes(max(2, arguments.frames // 3), Path(folder))
         for label, peer, python in (
             ("Mitsuba 3, llvm, path, 4 samples", "mitsuba", arguments.mitsuba_python),
-            ("Mitsuba 3, scalar, path, 4 samples", "mitsuba-scalar", arguments.mitsuba_python),
             ("Blender Cycles, 4 samples", "cycles", arguments.bpy_python),
             ("Blender Cycles, 1 sample", "cycles1", arguments.bpy_python),
         ):
@@ -282,20 +281,22 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=10, help="frames of every renderer with --peers")
     parser.add_argument("--quick", action="store_true", help="few units, no second process")
     parser.add_argument("--peers", action="store_true", help="also the other renderers")
+    parser.add_argument("--peers-only", action="store_true", help="nothing but the other renderers")
     parser.add_argument("--mitsuba-python", help="an interpreter with mitsuba")
     parser.add_argument("--bpy-python", help="an interpreter with bpy")
     arguments = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    console = Console()
+    console = Console(width=140)
     units = 12 if arguments.quick else arguments.units
     warm_up()
     default_renderer()
-    with tempfile.TemporaryDirectory() as folder:
-        main_table(console, units, max(6, units // 10), Path(folder))
-    parts_table(console, min(units, 40))
-    if not arguments.quick:
-        scaling_table(console, min(units, 100))
-    if arguments.peers:
+    if not arguments.peers_only:
+        with tempfile.TemporaryDirectory() as folder:
+            main_table(console, units, max(6, units // 10), Path(folder))
+        parts_table(console, min(units, 40))
+        if not arguments.quick:
+            scaling_table(console, min(units, 100))
+    if arguments.peers or arguments.peers_only:
         peers_table(console, arguments)
 
 

@@ -1,8 +1,8 @@
 """The benchmark's scenes by other renderers: run by an interpreter in which the peer is installed, not ours.
 
 `python benchmarks/synthesis_peers.py PEER SCENE.npz...` prints a list of CPU-ms, one a scene, as JSON; PEER is mitsuba,
-mitsuba-scalar, cycles or cycles1 (one sample). Each scene is built anew from arrays in memory, as ours is, and gives picture,
-ids, depth and normals.
+cycles or cycles1 (one sample). Each scene is built anew from arrays in memory, as ours is, and gives picture, ids, depth and
+normals.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ def groups(data: Any) -> list[tuple[int, int, np.ndarray]]:
     return [(int(key) // 100_000, int(key) % 100_000, np.flatnonzero(keys == key)) for key in np.unique(keys)]
 
 
-def by_mitsuba(data: Any, state: dict[str, Any], variant: str) -> None:
-    """Path tracing with 4 samples and depth 3. `llvm_ad_rgb` needs LLVM 16 or later, where DRJIT_LIBLLVM_PATH says."""
+def by_mitsuba(data: Any, state: dict[str, Any]) -> None:
+    """Path tracing with 4 samples and depth 3, on LLVM: version 16 or later, where DRJIT_LIBLLVM_PATH says."""
     import mitsuba as mi
 
     if not state:
-        mi.set_variant(variant)
+        mi.set_variant("llvm_ad_rgb")
     width, height, focal = (float(number) for number in data["camera"][:3])
     position, turn = data["camera"][3:6], data["camera"][6:].reshape(3, 3)
     to_world = np.eye(4)
@@ -181,9 +181,7 @@ def main() -> None:
         data = dict(np.load(path))
         started = time.process_time()
         if peer == "mitsuba":
-            by_mitsuba(data, state, "llvm_ad_rgb")
-        elif peer == "mitsuba-scalar":
-            by_mitsuba(data, state, "scalar_rgb")
+            by_mitsuba(data, state)
         else:
             by_cycles(data, state, 1 if peer == "cycles1" else 4)
         times.append(1000 * (time.process_time() - started))

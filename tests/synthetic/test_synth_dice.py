@@ -166,6 +166,19 @@ def test_a_photograph_has_at_most_the_dice_asked_for() -> None:
     assert DICE_MAX == 30
 
 
+@pytest.mark.parametrize("tilt_deg", [0.0, 60.0])
+@pytest.mark.parametrize("distance_m", [0.15, 2.0])
+def test_extreme_cameras_still_see_a_table(distance_m: float, tilt_deg: float) -> None:
+    params = DiceParams(
+        distance_m=distance_m, distance_spread=0.6, tilt_deg=tilt_deg, view_deg=90, side_mm=30, spread=0.5
+    )
+
+    for index in range(4):
+        plan = tabletop(params, 4, index)
+        assert plan.dice
+        assert plan.camera.position[2] > 0
+
+
 def test_the_share_of_look_alikes_is_the_one_asked_for() -> None:
     params = DiceParams(null_share=0.3, leaning_share=0.0)
     things = [thing for index in range(80) for thing in tabletop(params, 2, index).scene().instances if thing.is_object]

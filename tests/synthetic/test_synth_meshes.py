@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from functools import partial
 
@@ -29,6 +30,7 @@ CLOSED: dict[str, Callable[[], Mesh]] = {
     "brick carton with a cap": lambda: meshes.brick_carton((0.07, 0.06, 0.2), 0.012),
     **{f"{kind} can": partial(meshes.can, 0.033, 0.115, kind) for kind in ("drink", "food", "flat")},
     **{f"{kind} bottle": partial(meshes.bottle, kind, 0.035, 0.24) for kind in meshes.BOTTLE_KINDS},
+    **{f"fine {kind} bottle": partial(meshes.bottle, kind, 0.035, 0.24, 48) for kind in meshes.BOTTLE_KINDS},
     "cup": lambda: meshes.cup(0.05, 0.09),
     "beaker": lambda: meshes.cup(0.05, 0.09, lid=False),
     "tube": lambda: meshes.tube(0.06, 0.16),
@@ -208,6 +210,18 @@ def test_opposite_faces_of_a_die_sum_to_seven_and_turn_as_western_dice() -> None
 
 def test_the_same_parameters_give_the_very_same_mesh() -> None:
     assert meshes.can(0.033, 0.115) is meshes.can(0.033, 0.115)
+
+
+def test_meshes_have_the_bits_that_they_always_had() -> None:
+    digest = hashlib.sha256()
+    for name in sorted(ALL):
+        mesh = ALL[name]()
+        for array in (mesh.positions, mesh.triangles, mesh.normals, mesh.uvs, mesh.parts):
+            digest.update(array.tobytes())
+    assert digest.hexdigest() == MESHES_DIGEST
+
+
+MESHES_DIGEST = "da31b49a23d737631a54ee798f6bc7acda400f94ed3cf0a03ad6d5cfe7c0f310"
 
 
 @given(turns=st.floats(-3, 3))

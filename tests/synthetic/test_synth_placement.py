@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from functools import lru_cache
 
@@ -125,6 +126,14 @@ def test_directions_of_drawn_rotations_are_spread_evenly() -> None:
 
 def test_the_same_seed_gives_the_same_pile_to_the_bit() -> None:
     assert [pose for _, pose in a_pile_of(PARTS, 12, 7)] == [pose for _, pose in a_pile_of(PARTS, 12, 7)]
+
+
+def test_a_pile_has_the_bits_that_it_always_had() -> None:
+    poses = [pose for _, pose in a_pile_of(PARTS, 12, 8)]
+    assert hashlib.sha256(repr(poses).encode()).hexdigest() == PILE_DIGEST
+
+
+PILE_DIGEST = "35ee38dcb40aa2ed058ee3640870e935bbd85c8f676c6d1422faf1078fee0eb0"
 
 
 def test_what_would_stand_out_of_the_bin_is_left_out() -> None:

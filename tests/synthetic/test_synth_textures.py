@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuromation.synthetic.errors import BadScene
-from neuromation.synthetic.scene import textures
+from neuromation.synthetic.scene import packaging_canvas, packaging_packshot, placement_fall, textures, textures_noise
 from neuromation.synthetic.scene.model import Texture
 from neuromation.synthetic.scene.textures_noise import blurred, grain, noise, scratches, smeared, toned
+from neuromation.synthetic.scene.warming import warm_scenes
 
 BY_VARIANT: dict[str, Callable[[int], Texture]] = {
     name: getattr(textures, name)
@@ -119,6 +120,18 @@ def test_textures_have_the_bytes_that_they_always_had() -> None:
 
 
 TEXTURES_DIGEST = "d9f21496aea1aec7abd4bd8cdcd3ab895ef9d38deb5b3d1a7851567ad6b21edf"
+
+
+def test_everything_that_is_compiled_is_warmed() -> None:
+    warm_scenes()
+    called = {
+        textures_noise: ("_add_octave", "_grain", "_smear", "_scratch", "_toned"),
+        packaging_canvas: ("_accumulate", "_blend", "_multiply", "_box"),
+        packaging_packshot: ("_flood", "_evened"),
+        placement_fall: ("settled", "splat", "lower_of"),
+    }
+    cold = [name for module, names in called.items() for name in names if not getattr(module, name).signatures]
+    assert cold == []
 
 
 def test_a_texture_that_cannot_be_is_refused() -> None:

@@ -50,6 +50,17 @@ def test_a_bin_has_at_most_the_parts_asked_for(index: int) -> None:
     assert 1 <= len(bin_scene(params, 1, index).parts) <= 9
 
 
+@pytest.mark.parametrize("tilt_deg", [0.0, 40.0])
+@pytest.mark.parametrize("width_m", [0.12, 0.8])
+def test_the_narrowest_and_the_widest_bins_can_be_filled(width_m: float, tilt_deg: float) -> None:
+    params = WarehouseBinParams(
+        bin_width_m=width_m, bin_spread=0.5, tilt_deg=tilt_deg, camera_height_m=0.3, parts_mean=4
+    )
+
+    for index in range(4):
+        assert len(bin_scene(params, 2, index).scene.instances) >= 2
+
+
 @pytest.fixture(scope="module")
 def unit() -> Unit:
     return WAREHOUSE_BIN.unit(FEW, 5, 0)

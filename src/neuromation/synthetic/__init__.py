@@ -47,7 +47,9 @@ from neuromation.synthetic.generator import (
     search_space,
     unit_hash,
 )
+from neuromation.synthetic.importing import import_folder
 from neuromation.synthetic.preview import Tile, contact_sheet, preview
+from neuromation.synthetic.statistics import Statistics, statistics_of
 from neuromation.synthetic.verify import Failure, VerifyReport, verify_dataset, verify_shards
 
 __all__ = [
@@ -70,6 +72,7 @@ __all__ = [
     "ShardEntry",
     "ShardFacts",
     "ShardTooLarge",
+    "Statistics",
     "Tile",
     "Tunable",
     "Unit",
@@ -87,6 +90,7 @@ __all__ = [
     "generate_dataset",
     "generate_shard",
     "get_generator",
+    "import_folder",
     "list_generators",
     "load_manifest",
     "parse_manifest",
@@ -96,6 +100,7 @@ __all__ = [
     "search_space",
     "shard_file",
     "shard_hashes",
+    "statistics_of",
     "unit_hash",
     "verify_dataset",
     "verify_shards",

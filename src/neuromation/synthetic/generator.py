@@ -29,6 +29,8 @@ _HASH_HEAD = "neuromation unit 2"
 _LAYER_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _RESERVED = frozenset({"index", "image", "label", "annotations", "unit_hash"})
 
+_PLAIN = frozenset({str, int, bool, type(None)})  # values that no rounding changes
+
 Kind = Literal["image", "audio", "video"]
 _DTYPES: dict[Kind, tuple[str, ...]] = {
     "image": ("uint8", "uint16"),
@@ -183,6 +185,14 @@ def content_hash(
 
 
 def _rounded(value: Any) -> Any:
+    kind = type(value)  # a unit with hundreds of objects has thousands of values: no call for what needs none
+    if kind is dict:
+        return {key: item if type(item) in _PLAIN else _rounded(item) for key, item in value.items()}
+    if kind is list or kind is tuple:
+        return [
+            item if (of := type(item)) in _PLAIN else round(item, DECIMALS) + 0.0 if of is float else _rounded(item)
+            for item in value
+        ]
     if isinstance(value, float):
         return round(value, DECIMALS) + 0.0  # adding zero turns -0.0 into 0.0
     if isinstance(value, dict):

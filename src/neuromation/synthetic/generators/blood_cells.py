@@ -227,7 +227,7 @@ class BloodCells(BaseGenerator):
         "cells, platelets, dust and drying spots, with boxes, classes and masks."
     )
     classes: ClassVar[list[str]] = list(CLASSES)
-    cu_per_unit = 0.13
+    cu_per_unit = 0.14
     params_model = BloodCellsParams
 
     def layers(self, params: BaseModel) -> tuple[Layer, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromation.synthetic.compiled import compiled, inlined
+from neuromation.synthetic.compiled import compiled, inlined, kernel
 from neuromation.synthetic.generators.ink import (
     Floats,
     Plane,
@@ -65,7 +65,7 @@ def _window(cell: Floats, height: int, width: int) -> tuple[int, int, int, int]:
     return left, right, top, bottom
 
 
-@compiled
+@kernel
 def lay_red_cells(stain: Plane, cells: Floats, outlines: Floats, lattice: Plane, pile: float) -> None:
     """Add red cells to a stain map.
 
@@ -215,7 +215,7 @@ def lobe_distance(lobes: Floats, x: float, y: float) -> float:
     return nearest
 
 
-@compiled
+@kernel
 def lay_white_cell(
     stain: Plane, inside: NDArray[np.bool_], cell: Floats, outline: Floats, lobes: Floats, lattice: Plane
 ) -> int:
@@ -279,7 +279,7 @@ def _stain_white(spot: Plane, cell: Floats, lobes: Floats, lattice: Plane, dx: f
         spot[CHROMATIN] += np.float32(cell[W_CHROMATIN] * nucleus * max(0.2, density))
 
 
-@compiled
+@kernel
 def lay_dots(stain: Plane, dots: Floats, planes: NDArray[np.int64]) -> None:
     """Add soft round dots: granules, dust, precipitate.
 
@@ -298,7 +298,7 @@ def lay_dots(stain: Plane, dots: Floats, planes: NDArray[np.int64]) -> None:
                     stain[row, column, planes[n]] += np.float32(amount * (1.0 - share) * (1.0 - 0.4 * share))
 
 
-@compiled
+@kernel
 def lay_platelet(stain: Plane, inside: NDArray[np.bool_], numbers: Floats, outline: Floats, lattice: Plane) -> int:
     """Add a platelet: x, y, radius and softness in pixels, chromatin, azure, grain, seed; its pixels, inside or not."""
     height, width, _ = stain.shape
@@ -327,7 +327,7 @@ def lay_platelet(stain: Plane, inside: NDArray[np.bool_], numbers: Floats, outli
     return whole
 
 
-@compiled
+@kernel
 def lay_bubbles(stain: Plane, bubbles: Floats, outlines: Floats) -> None:
     """Add refractile spots, where the smear dried badly: a bright middle in a dark ring.
 
@@ -367,12 +367,17 @@ def light_through(stain: Plane, densities: Floats, lamp: Floats, lattice: Plane)
     Returns:
         float32 (3, height, width), linear light.
     """
+    light = np.empty((3, stain.shape[0], stain.shape[1]), np.float32)
+    _shine(light, stain, densities, lamp, lattice, np.empty((3, stain.shape[1]), np.float32))
+    return light
+
+
+@kernel
+def _shine(light: Plane, stain: Plane, densities: Floats, lamp: Floats, lattice: Plane, density: Plane) -> None:
+    """`light_through`, with `density` float32 (3, width) as room for one row."""
     height, width, stains = stain.shape
-    light = np.empty((3, height, width), np.float32)
-    density = np.empty((3, width), np.float32)
     for row in range(height):
         v = row / height - lamp[7]
-        density[:] = np.float32(0)
         for column in range(width):
             for c in range(3):
                 total = 0.0
@@ -386,4 +391,3 @@ def light_through(stain: Plane, densities: Floats, lamp: Floats, lattice: Plane)
             warm = lamp[9] * u + lamp[10] * v
             for c in range(3):
                 light[c, row, column] = (lit + warm * (1 - c)) * lamp[c] * transmission(density[c, column])
-    return light

@@ -22,7 +22,18 @@ from neuromation.synthetic.generators.dice_looks import pick
 from neuromation.synthetic.render.labels import seen_through
 from neuromation.synthetic.scene.meshes import MeshBuilder, capsule, ellipsoid, plane, sphere, torus
 from neuromation.synthetic.scene.meshes_build import frozen, unit
-from neuromation.synthetic.scene.model import AreaLight, Camera, Instance, Material, Mesh, Pose, Scene, Sky, Vector
+from neuromation.synthetic.scene.model import (
+    AreaLight,
+    Camera,
+    Instance,
+    Material,
+    Mesh,
+    Pose,
+    Scene,
+    Sky,
+    Texture,
+    Vector,
+)
 from neuromation.synthetic.scene.textures import fabric, planks, stripes, tiles
 from neuromation.synthetic.scene.textures_noise import noise
 
@@ -110,7 +121,8 @@ def _pastel(hue: float, white: float, most: float) -> Vector:
     hues = ((0.75, 0.78, 0.8), (0.45, 0.6, 0.8), (0.8, 0.5, 0.55), (0.5, 0.7, 0.5), (0.8, 0.7, 0.4), (0.6, 0.5, 0.72))
     r, g, b = hues[int(6 * hue)]
     share = 0.25 + 0.6 * white
-    return tuple(min(0.85, (part + share * (0.9 - part)) * most / 0.6) for part in (r, g, b))  # type: ignore[return-value]
+    r, g, b = (min(0.85, (part + share * (0.9 - part)) * most / 0.6) for part in (r, g, b))
+    return (r, g, b)
 
 
 def _skin(draw: float) -> Vector:
@@ -123,7 +135,7 @@ def _skin(draw: float) -> Vector:
     return (a[0] + share * (b[0] - a[0]), a[1] + share * (b[1] - a[1]), a[2] + share * (b[2] - a[2]))
 
 
-def _print_of(kind: float, variant: float):  # type: ignore[no-untyped-def]
+def _print_of(kind: float, variant: float) -> Texture:
     """A pattern of cloth: plain weave, stripes, squares."""
     if kind < 0.5:
         return fabric(int(6 * variant), (222.0, 222.0, 222.0), 64)
@@ -281,11 +293,10 @@ def _draped(posture: Posture, skeleton: Bones, up_to: float, wrinkles: Floats) -
         padded = np.pad(z, 1, mode="edge")
         z = 0.25 * (padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:])
     z = np.maximum(z, carried) + _CLOTH_M + wrinkles
-    points_x, points_y = x, y
-    return _free_net(points_x, points_y, z, along, across, (c, s))
+    return _turned_net(x, y, z, along, across, (c, s))
 
 
-def _free_net(x: Floats, y: Floats, z: Floats, along: Floats, across: Floats, turn: tuple[float, float]) -> Mesh:
+def _turned_net(x: Floats, y: Floats, z: Floats, along: Floats, across: Floats, turn: tuple[float, float]) -> Mesh:
     """The surface of `_net` over a grid that is turned about the vertical."""
     flat = _net(along, across, z)
     c, s = turn

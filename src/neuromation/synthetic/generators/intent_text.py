@@ -210,7 +210,7 @@ class IntentText(BaseGenerator):
     )
     modality = "text"
     classes: ClassVar[list[str]] = CLASSES
-    cu_per_unit = 0.0005
+    cu_per_unit = 0.0006
     params_model = IntentTextParams
 
     def unit(self, params: BaseModel, seed: int, index: int) -> Unit:

@@ -30,6 +30,10 @@ class ProductPhotoParams(CatalogueParams):
     white_balance_spread: float = Field(
         0.08, ge=0, le=0.25, description="spread of the white balance between pictures, warm to cool, relative"
     )
+    contrast: float = Field(
+        0.25, ge=0, le=1, description="how softly highlights roll off: 0 clips them, 1 is film-like"
+    )
+    sharpening: float = Field(0.7, ge=0, le=1.5, description="mean overdrawing of detail by the camera's software")
     held: float = Field(0.62, ge=0, le=1, description="share of photos of a product in a hand; the others stand")
     left_hand: float = Field(0.85, ge=0, le=1, description="share of hands that come from the left of the picture")
     fill: float = Field(0.85, ge=0.2, le=2.0, description="mean length of the product over the picture's shorter side")

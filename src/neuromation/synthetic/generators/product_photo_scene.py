@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # A product that faces the camera: its x to the right, its z up, its front (-y) towards the lens.
 _FACING: Rotation = (1.0, 0.0, 0.0, 0.0, 0.0, -1.0, 0.0, 1.0, 0.0)
-_FIXTURES: tuple[Fixture, ...] = ("gondola", "cooler", "wire", "gondola", "cooler")
+_FIXTURES: tuple[Fixture, ...] = ("gondola", "cooler", "wire", "cooler", "cooler")
 CLUTTER_STREAM = "clutter"
 _CLOSE_PX = 1_500.0  # pixels a metre of what is held up to a phone
 _ARM_M = 0.27  # nearer than this nobody holds a thing to a camera

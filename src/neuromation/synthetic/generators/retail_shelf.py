@@ -29,6 +29,9 @@ _GAP_PX_MIN = 4  # a gap of which less is seen is no gap in the picture
 class RetailShelfParams(CatalogueParams):
     """What stands on the shelves, how orderly, in which furniture, and from where it is seen. Lengths are metres."""
 
+    contrast: float = Field(
+        0.25, ge=0, le=1, description="how softly highlights roll off: 0 clips them, 1 is film-like"
+    )
     facings: int = Field(120, ge=4, le=FACINGS_SEEN_MAX, description="mean number of fronts that a picture shows")
     facings_spread: float = Field(0.35, ge=0, le=0.9, description="spread of that number between pictures, relative")
     assortment: int = Field(32, ge=1, le=200, description="different products of one picture, at most")
@@ -57,8 +60,8 @@ class RetailShelfParams(CatalogueParams):
     oblique_deg: float = Field(35.0, ge=0, le=60, description="most turn of the view to either side, degrees")
     tilt_deg: float = Field(16.0, ge=0, le=40, description="most look up or down, degrees")
     roll_deg: float = Field(3.0, ge=0, le=20, description="most tilt of the phone, degrees")
-    zoom: float = Field(0.7, ge=0.1, le=1.6, description="mean part of the shelf's width that the picture shows")
-    zoom_spread: float = Field(0.25, ge=0, le=0.9, description="spread of that part, relative")
+    zoom: float = Field(1.0, ge=0.2, le=1.5, description="width of what is seen over that with `facings` fronts")
+    zoom_spread: float = Field(0.25, ge=0, le=0.9, description="spread of that width, relative")
     focal: float = Field(0.8, ge=0.5, le=3.0, description="focal length over the picture's longer side")
 
     def shown_max(self) -> dict[str, int]:
@@ -106,7 +109,7 @@ class RetailShelf(BaseGenerator):
             drawn.scene, passes_for(params.labels), seed=noise_seed, samples=params.samples
         )
         if drawn.has_glass:
-            frame = with_glare(frame, unit_rng(seed, index, "glare"))
+            frame = with_glare(frame, drawn.scene, unit_rng(seed, index, "glare"))
         return labelled_unit(
             index,
             drawn.scene,

@@ -9,19 +9,25 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from neuromation.synthetic.render.protocol import Frame
+from neuromation.synthetic.scene.model import Scene
 
 _CELLS = 12  # coarse cells a side of the mirrored shop, which is far out of focus
 
 
-def with_glare(frame: Frame, rng: Generator) -> Frame:
-    """The frame seen through glass. Labels stay: what is behind the pane is still there.
+_BEFORE_GLASS = frozenset({"room", "person", "trolley"})
+
+
+def with_glare(frame: Frame, scene: Scene, rng: Generator) -> Frame:
+    """The frame with panes of glass before the shelf. Labels stay: what is behind a pane is still there.
 
     The reflection adds light: strips of the ceiling's lamps and a dim, blurred shop. Whole numbers, so that the bytes are
     the same everywhere.
     """
-    assert frame.rgb is not None, "a picture was asked for"
+    assert frame.rgb is not None and frame.ids is not None, "a picture and its ids were asked for"
     height, width = frame.rgb.shape[:2]
     added = _blurred_shop(height, width, rng) + _lamps(height, width, rng)
+    behind = np.array([False, *(instance.group not in _BEFORE_GLASS for instance in scene.instances)])
+    added[~behind[frame.ids]] = 0
     rgb = frame.rgb.astype(np.int32)
     # Light adds to light, but these are sRGB bytes: the brighter a pixel is, the less of it shows.
     lit = rgb + added[:, :, None] * (255 - rgb) // 255

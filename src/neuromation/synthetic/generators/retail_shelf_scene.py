@@ -15,6 +15,7 @@ from neuromation.synthetic.generators.retail_shelf_store import Fixture, Stance,
 from neuromation.synthetic.products.assortment import label_of, lookalike, shown_products
 from neuromation.synthetic.products.looks import Look, look_of
 from neuromation.synthetic.products.planogram import (
+    ROWS_MAX,
     Disorder,
     Layout,
     Listed,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 TURN = 6.283185307179586
 _WEIGHTS: dict[Fixture, float] = {"gondola": 4.0, "cooler": 3.0, "wire": 1.5, "chest": 1.0, "pallet": 1.2}
 _LOOKALIKES = 8  # kinds of look-alikes of one picture
+_LAYERS = 1.35  # fronts above each other on one board, in the mean
+_BEYOND = 1.3  # length of a shelf over what the picture shows of it
 _FROZEN = frozenset({"carton", "pouch", "tub"})
 _SHADOW_M = 0.25  # how far beside the picture a package still darkens what is in it
 _ROW_PITCH_M = 0.04  # of board and headroom, beside what stands there
@@ -140,21 +143,20 @@ def _fixture(params: RetailShelfParams, rng: Generator) -> Fixture:
 
 
 def _plan(params: RetailShelfParams, fixture: Fixture, seed: int, index: int, rng: Generator) -> Planogram:
-    spread = 1.0 + params.facings_spread * (2.0 * float(rng.random()) - 1.0)
-    # A shelf goes on beyond the picture: of its fronts a part is seen, in width and in height.
-    seen = min(params.zoom, 1.0)
-    facings = max(4, round(params.facings * spread / max(seen * (0.4 + 0.6 * seen), 0.12)))
-    kinds = max(1, min(params.assortment, round(facings / 3.5)))
-    if fixture == "pallet":
-        kinds = max(1, kinds // 5)
-    shown = shown_products(params, seed=seed, unit=index, count=kinds)
+    seen = _seen(params, seed, index)
+    kinds = max(1, min(params.assortment, round(seen / 3.0)))
     few = fixture == "pallet"
+    shown = shown_products(params, seed=seed, unit=index, count=max(1, kinds // 5) if few else kinds)
     if fixture == "chest":
         # What is frozen comes in bags and cartons; nobody lays a bottle on its back.
         shown = [listed for listed in shown if listed.product.form in _FROZEN] or shown
+    rows_seen = _rows_seen(shown, seen, params.width / params.height)
+    rows = params.rows or max(1, min(ROWS_MAX, int(1.15 * rows_seen) + 1))
+    # A shelf goes on beyond the picture, to all sides.
+    planned = seen * _BEYOND * max(1.0, rows / rows_seen)
     layout = Layout(
-        rows=params.rows or _rows(shown, facings, params.width / params.height),
-        facings=facings,
+        rows=rows,
+        facings=max(4, round(planned)),
         facings_max=params.facings_max * (4 if few else 1),
         plinth_m=0.16 if fixture != "cooler" else 0.28,
         headroom_m=0.012 if fixture == "chest" else 0.03 + 0.07 * float(rng.random()),
@@ -165,15 +167,17 @@ def _plan(params: RetailShelfParams, fixture: Fixture, seed: int, index: int, rn
     return plan_shelf(shown, layout, rng)
 
 
-def _rows(shown: list[Listed], facings: int, aspect: float) -> int:
-    """As many boards as give the shelf the picture's proportions: n fronts of width w on rows of height h."""
+def _seen(params: RetailShelfParams, seed: int, index: int) -> float:
+    """How many fronts the picture is to show."""
+    draw = float(unit_rng(seed, index, "facings").random())
+    return params.facings * (1.0 + params.facings_spread * (2.0 * draw - 1.0))
+
+
+def _rows_seen(shown: list[Listed], facings: float, aspect: float) -> float:
+    """How many boards a picture of this aspect shows with so many fronts of usual width and height."""
     width_m = sum(listed.product.size_m[0] for listed in shown) / len(shown) + 0.008
-    height_m = sum(listed.product.size_m[2] for listed in shown) / len(shown) * 1.2 + 2 * _ROW_PITCH_M
-    square = facings * width_m / (1.35 * aspect * height_m)
-    rows = 1
-    while rows < 6 and rows * (rows + 1) < square:
-        rows += 1
-    return rows
+    height_m = sum(listed.product.size_m[2] for listed in shown) / len(shown) * 1.3 + 2 * _ROW_PITCH_M
+    return (facings * width_m / (_LAYERS * aspect * height_m)) ** 0.5
 
 
 def _others(plan: Planogram, rng: Generator) -> list[Listed]:
@@ -201,7 +205,7 @@ def _camera(params: RetailShelfParams, fixture: Fixture, plan: Planogram, seed: 
         oblique_deg=params.oblique_deg * (0.6 if fixture == "chest" else 1.0),
         tilt_deg=params.tilt_deg,
         roll_deg=params.roll_deg,
-        zoom=params.zoom,
+        fronts=_seen(params, seed, index) * params.zoom * params.zoom,
         zoom_spread=params.zoom_spread,
         focal=params.focal,
         from_below=fixture == "chest",

@@ -26,7 +26,7 @@ _BOARDS: tuple[Vector, ...] = (
     (0.10, 0.10, 0.11),
     (0.45, 0.33, 0.22),
 )
-_DARK: tuple[Vector, ...] = ((0.035, 0.035, 0.04), (0.06, 0.06, 0.065), (0.62, 0.63, 0.64))
+_DARK: tuple[Vector, ...] = ((0.02, 0.02, 0.022), (0.04, 0.04, 0.044), (0.5, 0.51, 0.52))
 _RAILS: tuple[Vector, ...] = (
     (0.75, 0.76, 0.78),
     (0.42, 0.40, 0.58),
@@ -66,7 +66,7 @@ def draw_store(fixture: Fixture, plan: Planogram, *, glare: float, light: float,
     if fixture == "pallet":
         rail = _shade((0.42, 0.30, 0.18), d[5])
     floor = _shade(_FLOORS[int(d[6] * len(_FLOORS))], d[7])
-    warmth = (d[8] + d[9] - 1.0) * 0.8 - (0.15 if is_cold else 0.0)
+    warmth = (d[8] + d[9] - 0.8) * 0.8 - (0.1 if is_cold else 0.0)
     brightness = light * (0.75 + 0.5 * d[10])
     if fixture == "chest":
         lights = _lights_over_chest(plan, warmth, brightness, d)
@@ -74,7 +74,7 @@ def draw_store(fixture: Fixture, plan: Planogram, *, glare: float, light: float,
         lights = _cooler_lights(plan, warmth, brightness, d)
     else:
         lights = _aisle_lights(plan, warmth, brightness, rng)
-    haze = (0.24 if is_cold else 0.34) * brightness * (0.7 + 0.6 * d[11])
+    haze = (0.13 if is_cold else 0.2) * brightness * (0.7 + 0.6 * d[11])
     white = light_colour(warmth * 0.7)
     bounce = tuple(0.55 * haze * (0.5 * white[axis] + floor[axis]) for axis in range(3))
     sky = Sky(
@@ -119,7 +119,7 @@ def _aisle_lights(plan: Planogram, warmth: float, brightness: float, rng: Genera
             )
             u, v = (0.0, 1.3, 0.0), (0.09, 0.0, 0.0)
         # u x v must point down, for that is where a strip shines to.
-        lights.append(AreaLight(at, u, v, colour, 34.0 * brightness * (0.7 + 0.6 * d[11]) * (2.0 / count)))
+        lights.append(AreaLight(at, u, v, colour, 40.0 * brightness * (0.7 + 0.6 * d[11]) * (2.0 / count)))
     return tuple(lights)
 
 
@@ -131,14 +131,14 @@ def _cooler_lights(plan: Planogram, warmth: float, brightness: float, d: list[fl
         (0.0, 0.05, 0.03),
         (0.6 * plan.width_m, 0.0, 0.0),
         light_colour(warmth - 0.2 + 0.3 * d[12]),
-        24.0 * brightness,
+        28.0 * brightness,
     )
     hall = AreaLight(
         (middle_m + (d[13] - 0.5) * 1.5, -1.9 - d[14], 3.0),
         (0.0, 0.16, 0.0),
         (1.6, 0.0, 0.0),
         light_colour(warmth + 0.3 * (d[15] - 0.3)),
-        14.0 * brightness,
+        17.0 * brightness,
     )
     return led, hall
 
@@ -150,7 +150,7 @@ def _lights_over_chest(plan: Planogram, warmth: float, brightness: float, d: lis
         at = (plan.width_m * (0.2 + 0.6 * d[12 + k]), -2.2 - 0.4 * d[14], plan.top_m * (0.2 + 0.7 * k + 0.3 * d[15]))
         colour = light_colour(warmth + 0.2 * (d[13 - k] - 0.5))
         # u x v points into the chest, to +y.
-        lights.append(AreaLight(at, (0.0, 0.0, 0.1), (1.6, 0.0, 0.0), colour, 15.0 * brightness))
+        lights.append(AreaLight(at, (0.0, 0.0, 0.1), (1.6, 0.0, 0.0), colour, 17.0 * brightness))
     return tuple(lights)
 
 
@@ -161,7 +161,7 @@ class Stance:
     oblique_deg: float  # most turn to either side
     tilt_deg: float  # most look up or down
     roll_deg: float
-    zoom: float  # 1: the shelf's width fills the picture; less: closer
+    fronts: float  # how many the picture is to show
     zoom_spread: float
     focal: float  # focal length over the picture's longer side
     from_below: bool = False  # the shelf lies on its back: the photographer stands at what is then its near side
@@ -171,10 +171,9 @@ def place_camera(width: int, height: int, plan: Planogram, stance: Stance, rng: 
     """A phone before the shelf: it looks at some place of the plan, from one side, from the height of a chest or head."""
     d = [float(value) for value in rng.random(10)]
     focal_px = stance.focal * max(width, height) * (0.94 + 0.12 * d[0])
-    zoom = stance.zoom * (1.0 + stance.zoom_spread * (2.0 * d[1] - 1.0))
     low_m, high_m = plan.rows[0].z_m, plan.top_m
-    # What has to fit: the shelf's width, or its height where the picture is narrower than the shelf.
-    seen_m = zoom * min(plan.width_m, (high_m - low_m) * width / height * 1.25)
+    seen_m = min(_width_with(stance.fronts, plan, width / height), 1.15 * plan.width_m)
+    seen_m *= 1.0 + stance.zoom_spread * (2.0 * d[1] - 1.0)
     distance_m = max(seen_m * focal_px / width, 0.35)
     yaw = _signed_square(d[2]) * stance.oblique_deg * DEGREE
     seen_high_m = seen_m * height / width
@@ -209,6 +208,14 @@ def place_camera(width: int, height: int, plan: Planogram, stance: Stance, rng: 
         exposure=EXPOSURE,
         focus_m=distance_m,
     )
+
+
+def _width_with(fronts: float, plan: Planogram, aspect: float) -> float:
+    """The width of the piece of a shelf, as wide and high as a picture, that shows so many fronts, metres."""
+    high_m = plan.top_m - plan.rows[0].z_m
+    per_square = plan.fronts / (plan.width_m * high_m)
+    width_m = (fronts * aspect / per_square) ** 0.5
+    return width_m if width_m <= aspect * high_m else fronts / (per_square * high_m)
 
 
 def _signed_square(draw: float) -> float:

@@ -152,7 +152,7 @@ class SoundEvents(BaseGenerator):
     )
     modality = "audio"
     classes: ClassVar[list[str]] = CLASSES
-    cu_per_unit = 0.1
+    cu_per_unit = 0.038
     params_model = SoundEventsParams
 
     def layers(self, params: BaseModel) -> tuple[Layer, ...]:

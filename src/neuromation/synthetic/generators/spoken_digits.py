@@ -32,12 +32,12 @@ class SpokenDigitsParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
-    speakers: int = Field(128, ge=1, le=10_000, description="different voices of the data set")
-    flite_share: float = Field(0.25, ge=0, le=1, description="share of speakers by flite, from recorded voices")
-    accent_share: float = Field(0.5, ge=0, le=1, description="share of the other speakers with a foreign accent")
-    female_share: float = Field(0.25, ge=0, le=1, description="share of speakers with a woman's voice")
-    tract_spread: float = Field(0.05, ge=0, le=0.15, description="spread of the length of throats, relative")
-    timbre_spread: float = Field(0.8, ge=0, le=2, description="how far formants, tone and consonants differ")
+    speakers: int = Field(160, ge=1, le=10_000, description="different voices of the data set")
+    flite_share: float = Field(0.5, ge=0, le=1, description="share of speakers by flite, from recorded voices")
+    accent_share: float = Field(0.35, ge=0, le=1, description="share of the other speakers with a foreign accent")
+    female_share: float = Field(0.2, ge=0, le=1, description="share of speakers with a woman's voice")
+    tract_spread: float = Field(0.07, ge=0, le=0.15, description="spread of the length of throats, relative")
+    timbre_spread: float = Field(1.0, ge=0, le=2, description="how far formants, tone and consonants differ")
     roughness: float = Field(0.6, ge=0, le=2, description="how rough, breathy and unsteady voices may be")
     rate_wpm: float = Field(140.0, ge=90, le=280, description="mean speed of speech, words a minute")
     rate_spread: float = Field(0.18, ge=0, le=0.4, description="spread of the speed between speakers, relative")
@@ -45,20 +45,20 @@ class SpokenDigitsParams(BaseModel):
     liveliness: float = Field(0.5, ge=0, le=1, description="share of words called, asked or listed, not stated")
     oh_share: float = Field(0.03, ge=0, le=1, description="share of zeros said as 'oh'")
     speed_spread: float = Field(0.07, ge=0, le=0.2, description="spread of the speed of playing, with pitch, relative")
-    wobble: float = Field(0.06, ge=0, le=0.2, description="changes of speed inside of a word, relative")
+    wobble: float = Field(0.1, ge=0, le=0.2, description="changes of speed inside of a word, relative")
     breath: float = Field(0.25, ge=0, le=1, description="noise that rides on the voice")
-    tilt_db: float = Field(-4.0, ge=-12, le=6, description="mean level of what lies above 700 Hz over its own, dB")
+    tilt_db: float = Field(-6.0, ge=-12, le=6, description="mean level of what lies above 700 Hz over its own, dB")
     tone_db: float = Field(5.0, ge=0, le=12, description="spread of loudness between bands: microphone and distance")
     trim: float = Field(
-        0.3, ge=0, le=0.6, description="how much of weak ends a careless cut may take, a part of the loudest level"
+        0.45, ge=0, le=0.6, description="how much of weak ends a careless cut may take, a part of the loudest level"
     )
     silence_s: float = Field(0.04, ge=0, le=1, description="longest silence before and after the word, seconds")
     room_share: float = Field(0.5, ge=0, le=1, description="share of units in a room that echoes")
     echo_s: float = Field(
         0.3, ge=0.05, le=2, description="mean time in which an echo dies, seconds", json_schema_extra={"log": True}
     )
-    snr_db: float = Field(27.0, ge=0, le=60, description="mean level of the word over the background, dB")
-    snr_spread_db: float = Field(9.0, ge=0, le=20, description="spread of that level, dB")
+    snr_db: float = Field(22.0, ge=0, le=60, description="mean level of the word over the background, dB")
+    snr_spread_db: float = Field(11.0, ge=0, le=20, description="spread of that level, dB")
     band_share: float = Field(0.3, ge=0, le=1, description="share of units through a narrow band, such as a telephone")
     codec_share: float = Field(0.2, ge=0, le=1, description="share of units through an 8-bit mu-law codec")
     clip_share: float = Field(0.05, ge=0, le=1, description="share of units recorded too loud, so that peaks are cut")
@@ -103,7 +103,7 @@ class SpokenDigits(BaseGenerator):
     version = cast(str, _VersionWithPrograms())
     modality = "audio"
     classes: ClassVar[list[str]] = [str(digit) for digit in range(10)]
-    cu_per_unit = 0.01
+    cu_per_unit = 0.026
     params_model = SpokenDigitsParams
 
     def layers(self, params: BaseModel) -> tuple[Layer, ...]:

@@ -146,7 +146,7 @@ class TrafficSigns(BaseGenerator):
         "dirty and half hidden, with boxes and masks, and advertising that looks alike and is labelled as none."
     )
     classes: ClassVar[list[str]] = list(NAMES)
-    cu_per_unit = 0.075
+    cu_per_unit = 0.07
     params_model = TrafficSignsParams
 
     def layers(self, params: BaseModel) -> tuple[Layer, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from neuromation.synthetic.compiled import compiled, inlined
+from neuromation.synthetic.compiled import compiled, inlined, kernel
 from neuromation.synthetic.generators.ink import Floats, Plane, bell, cloud_at, noise_at, smooth, transmission
 from neuromation.synthetic.generators.traffic_signs_marks import FILL, Inked
 
@@ -109,6 +109,14 @@ def draw_roadside(
         float32 (height, width, 3), linear light.
     """
     light = np.empty((height, width, 3), np.float32)
+    _look_around(light, step, view, buildings, trees, lattice)
+    return light
+
+
+@kernel
+def _look_around(light: Plane, step: int, view: Floats, buildings: Floats, trees: Floats, lattice: Plane) -> None:
+    """`draw_roadside` into `light`."""
+    height, width, _ = light.shape
     focal = view[V_FOCAL]
     for row in range(height):
         y = ((row + 0.5) * step - view[V_HORIZON]) / focal
@@ -129,7 +137,6 @@ def draw_roadside(
             light[row, column, 0] = view[V_FOG_R] + clear * (r - view[V_FOG_R])
             light[row, column, 1] = view[V_FOG_G] + clear * (g - view[V_FOG_G])
             light[row, column, 2] = view[V_FOG_B] + clear * (b - view[V_FOG_B])
-    return light
 
 
 @inlined
@@ -187,8 +194,16 @@ def _grown(view: Floats, trees: Floats, lattice: Plane, x: float, y: float, behi
 @compiled
 def enlarge(small: Plane, height: int, width: int) -> Plane:
     """A picture (h, w, 3) brought to another size by straight lines between pixels' centres; float32."""
-    low_height, low_width = small.shape[0], small.shape[1]
     out = np.empty((height, width, 3), np.float32)
+    _interpolate(small, out)
+    return out
+
+
+@kernel
+def _interpolate(small: Plane, out: Plane) -> None:
+    """`enlarge` into `out`."""
+    low_height, low_width = small.shape[0], small.shape[1]
+    height, width = out.shape[0], out.shape[1]
     for row in range(height):
         y = min(low_height - 1.0, max(0.0, (row + 0.5) * low_height / height - 0.5))
         top = int(y)
@@ -201,7 +216,6 @@ def enlarge(small: Plane, height: int, width: int) -> Plane:
                 upper = small[top, left, c] + over * (small[top, right, c] - small[top, left, c])
                 lower = small[below, left, c] + over * (small[below, right, c] - small[below, left, c])
                 out[row, column, c] = upper + down * (lower - upper)
-    return out
 
 
 @inlined
@@ -254,7 +268,7 @@ def mark_distance(ink: Inked, mark: int, u: float, v: float) -> float:
 SURFACE = 17
 
 
-@compiled
+@kernel
 def lay_sign(
     light: Plane,
     ids: NDArray[np.uint16],
@@ -362,7 +376,7 @@ def _lit(u: float, v: float, surface: Floats, lattice: Plane) -> float:
     return float(surface[S_AMBIENT] + surface[S_SUN] * (1.0 - shade))
 
 
-@compiled
+@kernel
 def lay_post(light: Plane, post: Floats, colour: Floats) -> None:
     """Draw a round post.
 
@@ -390,7 +404,7 @@ def lay_post(light: Plane, post: Floats, colour: Floats) -> None:
                 light[row, column, c] += np.float32(cover * (value - light[row, column, c]))
 
 
-@compiled
+@kernel
 def lay_leaves(light: Plane, ids: NDArray[np.uint16], leaves: Floats) -> None:
     """Draw leaves before everything: float64 (N, 9): x, y, half length, half width, cosine, sine, red, green, blue."""
     height, width = ids.shape
@@ -414,7 +428,7 @@ def lay_leaves(light: Plane, ids: NDArray[np.uint16], leaves: Floats) -> None:
                     ids[row, column] = 0
 
 
-@compiled
+@kernel
 def lay_glow(light: Plane, glows: Floats) -> None:
     """Add the light that lens and eye scatter about bright things: float64 (N, 6): x, y, radius, red, green, blue."""
     height, width, _ = light.shape
@@ -428,7 +442,7 @@ def lay_glow(light: Plane, glows: Floats) -> None:
                     light[row, column, c] += np.float32(near * near * glows[n, 3 + c])
 
 
-@compiled
+@kernel
 def lay_rain(light: Plane, streaks: Floats) -> None:
     """Draw falling drops: float64 (N, 5): x, y of the top, lean and length in pixels, strength 0..1."""
     height, width, _ = light.shape

@@ -31,6 +31,7 @@ _TURN = 6.283185307179586
 _PI = 3.141592653589793
 _CONTAINERS: tuple[Container, ...] = ("tote", "crate", "tray", "box")
 _LIGHTS: tuple[LightKind, ...] = ("ring", "strip", "hall")
+_BIN_LEAST_M = 0.12
 _CELL_M = 0.0018  # of the map on which parts feel each other
 _PALE = (226.0, 226.0, 226.0)
 
@@ -135,13 +136,13 @@ def bin_scene(params: WarehouseBinParams, seed: int, index: int) -> BinScene:
 
 def _container(params: WarehouseBinParams, rng: Generator) -> Bin:
     u = [float(draw) for draw in rng.random(8)]
-    width = params.bin_width_m * (1 + params.bin_spread * (2 * u[0] - 1))
+    width = max(_BIN_LEAST_M, params.bin_width_m * (1 + params.bin_spread * (2 * u[0] - 1)))
     depth = width * (0.62 + 0.3 * u[1])
     kind = _CONTAINERS[int(u[2] * len(_CONTAINERS))]
     height = width * ((0.32, 0.4, 0.12, 0.3)[("tote", "crate", "tray", "box").index(kind)] + 0.1 * u[3])
     colour = _TOTES[int(u[4] * len(_TOTES))]
     if kind == "crate":
-        wall = 0.007
+        wall = min(0.007, 0.03 * width)
         slats = u[5] < 0.5
         material = Material((0.55, 0.4, 0.25), wood(int(6 * u[6]), _PALE)) if slats else _plastic(colour, u[6])
         mesh = crate((width, depth, height), "slatted" if slats else "perforated", 3, wall)

@@ -36,7 +36,7 @@ from neuromation.synthetic.scene.packaging_words import GOODS
 
 LOOKS_MAX = 768  # kept at once, by product and density
 DENSITIES_PX = (700.0, 1500.0, 3000.0)  # texels a metre that a look comes in
-_SEGMENTS = (16, 20, 32)  # sides of what is round, at each of these
+_SEGMENTS = (16, 32, 48)  # sides of what is round, at each of these
 _FACE_MIN_PX, _TURN = 16, 3.141592653589793
 _ASIDE = 0.6  # density of faces that are seen rarely
 

@@ -48,10 +48,10 @@ def packshot_faces(image: Picture, size_m: tuple[float, float, float], *, is_rou
         flat, tone = packshot_texture(image), packshot_tone(image)
     except BadScene:
         flat = np.ascontiguousarray(image[:, :, :3])
-        middle = np.sort(flat.reshape(-1, 3), axis=0)[flat.shape[0] * flat.shape[1] // 2]
+        middle = np.sort(flat.reshape(-1, 3), axis=0, kind="stable")[flat.shape[0] * flat.shape[1] // 2]
         tone = (float(middle[0]), float(middle[1]), float(middle[2]))
     head = flat[: max(1, flat.shape[0] // 24), flat.shape[1] // 3 : max(flat.shape[1] * 2 // 3, flat.shape[1] // 3 + 1)]
-    levels = np.sort(head.reshape(-1, 3), axis=0)[head.shape[0] * head.shape[1] // 2]
+    levels = np.sort(head.reshape(-1, 3), axis=0, kind="stable")[head.shape[0] * head.shape[1] // 2]
     cap = (float(levels[0]), float(levels[1]), float(levels[2]))
     corner = None if is_round else _corner(flat, size_m)
     if corner is None:

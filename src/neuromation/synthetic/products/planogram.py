@@ -75,6 +75,11 @@ class Planogram:
         return (slot for row in self.rows for slot in row.slots)
 
     @property
+    def fronts(self) -> int:
+        """How many packages are to be seen from the front, layers counted."""
+        return sum(slot.facings * slot.layers for slot in self.slots)
+
+    @property
     def top_m(self) -> float:
         """Height of the highest row's clear space."""
         return self.rows[-1].z_m + self.rows[-1].clear_m

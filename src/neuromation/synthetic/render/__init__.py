@@ -38,10 +38,12 @@ def renderer_named(name: Literal["exact", "photoreal", "gpu"]) -> Renderer:
 
 
 def warm_up() -> None:
-    """Compile everything that the default renderer needs, or load what was compiled before.
+    """Compile everything that scenes and the default renderer need, or load what was compiled before.
 
     The first time on a machine takes tens of seconds; set-up and nodes call it so that no unit pays for it.
     """
     from neuromation.synthetic.render.warming import warm_exact
+    from neuromation.synthetic.scene.warming import warm_scenes
 
     warm_exact()
+    warm_scenes()

@@ -35,7 +35,7 @@ from neuromation.synthetic.render.shade_light import pack_lights
 from neuromation.synthetic.render.shade_sky import sky_openness
 from neuromation.synthetic.render.shade_textures import TexturePool, TextureTable
 from neuromation.synthetic.render.shadow import shadow_maps
-from neuromation.synthetic.scene.model import Scene
+from neuromation.synthetic.scene.model import Mesh, Scene
 
 PIXELS_MAX = 16 * 2**20  # of one picture, as units allow
 SAMPLES_MAX = 4
@@ -197,9 +197,16 @@ def _check(scene: Scene, passes: Set[Pass], samples: int, following: Scene | Non
     if "flow" in passes:
         if following is None:
             raise BadScene("flow needs the scene one moment later")
-        meshes = [instance.mesh for instance in scene.instances]
-        if meshes != [instance.mesh for instance in following.instances]:
+        now, then = scene.instances, following.instances
+        if len(now) != len(then) or not all(_followed(a.mesh, b.mesh) for a, b in zip(now, then, strict=True)):
             raise BadScene("flow needs the same instances, in the same order, one moment later")
+
+
+def _followed(mesh: Mesh, later: Mesh) -> bool:
+    """True when every point of a mesh can be found in what it became: the same triangles, of points that may move."""
+    if mesh is later:
+        return True
+    return len(mesh.positions) == len(later.positions) and np.array_equal(mesh.triangles, later.triangles)
 
 
 def _ids_and_depth(

@@ -24,6 +24,7 @@ _STEPS = 5  # along either half of a line
 _TURNS = 16  # of the pattern of 4 x 4
 _REACH_SHARE = 0.16  # how far occluders are searched, of the mean distance
 _REACH_MAX_PX = 120.0
+_FLAT, _RISING = 0.03, 12.0  # sine of the height over a surface from which things count, and how fast they do
 _THIN = 0.05  # how fast a horizon sinks behind something thin
 _ALBEDO = 0.45  # of the surroundings, whose light fills what they shade
 
@@ -90,6 +91,7 @@ def _horizon(
     along: tuple[float, float],
     far: tuple[float, float],
     spot: _Spot,
+    normal: tuple[float, float, float],
     floor: float,
     grid: tuple[int, int, float, Singles],
 ) -> float:
@@ -104,6 +106,7 @@ def _horizon(
     """
     columns, rows, reach, places = grid
     px, py, pz, vx, vy, vz = spot
+    nx, ny, nz = normal
     highest = floor
     fade = 2.0 / (reach * reach)
     for k in range(_STEPS):
@@ -114,9 +117,12 @@ def _horizon(
         at = y * columns + x
         dx, dy, dz = places[at, 0] - px, places[at, 1] - py, places[at, 2] - pz
         square = dx * dx + dy * dy + dz * dz + 1e-14
-        cosine = (dx * vx + dy * vy + dz * vz) / math.sqrt(square)
+        inverse = 1.0 / math.sqrt(square)
+        cosine = (dx * vx + dy * vy + dz * vz) * inverse
+        # A pixel of the surface itself, a hair beside the line, must not pass for something that rises from it.
+        risen = min(1.0, max(0.0, ((dx * nx + dy * ny + dz * nz) * inverse - _FLAT) * _RISING))
         # What is far away, or nothing at all (which lies at the camera), does not count.
-        near = min(1.0, max(0.0, 2.0 - square * fade)) if places[at, 2] > 0.0 else 0.0
+        near = risen * min(1.0, max(0.0, 2.0 - square * fade)) if places[at, 2] > 0.0 else 0.0
         cosine = floor + (cosine - floor) * near
         highest = cosine if cosine > highest else highest + _THIN * (cosine - highest)
     return highest
@@ -192,8 +198,8 @@ def _line_light(
     if nx * ox + ny * oy + nz * oz < 0.0:
         gamma, sine = -gamma, -sine
     # Without anything in the way the horizons are the surface's own, a right angle from its normal.
-    ahead = _horizon(start, along, far, spot, -sine, grid)
-    behind = _horizon(start, (-along[0], -along[1]), far, spot, sine, grid)
+    ahead = _horizon(start, along, far, spot, normal, -sine, grid)
+    behind = _horizon(start, (-along[0], -along[1]), far, spot, normal, sine, grid)
     high = min(gamma + 0.5 * math.pi, _arc_cosine(ahead))
     low = max(gamma - 0.5 * math.pi, -_arc_cosine(behind))
     arc = 2.0 * cosine - _cosine(2.0 * high - gamma) - _cosine(2.0 * low - gamma) + 2.0 * sine * (high + low)

@@ -29,6 +29,7 @@ from neuromation.synthetic.render.shade_textures import TextureTable, is_hole
 from neuromation.synthetic.scene.model import AreaLight, Sun, Vector
 
 FAR = np.float32(1e30)  # of a texel that sees nothing
+_SOFT = 1.5  # half the width of the narrowest kernel, texels
 _BORDER_TEXELS = 5.0
 _BESIDE = 0.05  # how far beside a map, of its side
 _SEARCH_TEXELS, _KERNEL_TEXELS = 2.0, 3.5  # half the width of a box in texels of its level, at most
@@ -332,7 +333,7 @@ def _blocked(
     # A coarser level holds every second texel, so its texels lie where those of the finest level do.
     inverse = 1.0 / step
     mx, my = (x - 0.5) * inverse, (y - 0.5) * inverse
-    wx, wy = max(1.0, wide[0] * inverse) + 0.5, max(1.0, wide[1] * inverse) + 0.5
+    wx, wy = max(_SOFT, wide[0] * inverse) + 0.5, max(_SOFT, wide[1] * inverse) + 0.5
     left, right = max(0, int(np.ceil(mx - wx))), min(size - 1, int(np.floor(mx + wx)))
     top, bottom = max(0, int(np.ceil(my - wy))), min(size - 1, int(np.floor(my + wy)))
     slope_x, slope_y = slope_x * step, slope_y * step
@@ -397,8 +398,8 @@ def light_seen(
         return 1.0
     x, y = min(side - 1.0, max(1.0, x)), min(side - 1.0, max(1.0, y))
     t -= bias
-    wx = min(_SEARCH_MAX_TEXELS, frames[light, GROWS_X] * max(0.0, t - frames[light, NEAREST])) + 1.0
-    wy = min(_SEARCH_MAX_TEXELS, frames[light, GROWS_Y] * max(0.0, t - frames[light, NEAREST])) + 1.0
+    wx = min(_SEARCH_MAX_TEXELS, frames[light, GROWS_X] * max(0.0, t - frames[light, NEAREST])) + _SOFT
+    wy = min(_SEARCH_MAX_TEXELS, frames[light, GROWS_Y] * max(0.0, t - frames[light, NEAREST])) + _SOFT
     for _ in range(2):
         least, most = _extremes(lowest, highest, start, side, x, y, wx, wy)
         slack = abs(slope_x) * wx + abs(slope_y) * wy
@@ -406,15 +407,15 @@ def light_seen(
             return 1.0
         if most < t - slack:
             return 0.0
-        wx = min(wx, frames[light, GROWS_X] * max(0.0, t - least) + 1.0)
-        wy = min(wy, frames[light, GROWS_Y] * max(0.0, t - least) + 1.0)
+        wx = min(wx, frames[light, GROWS_X] * max(0.0, t - least) + _SOFT)
+        wy = min(wy, frames[light, GROWS_Y] * max(0.0, t - least) + _SOFT)
     spot = (x, y, t, slope_x, slope_y)
     found = 0.0
     # First, coarsely, for the mean depth of what blocks the light; then as wide as the penumbra that it makes.
     texels = _SEARCH_TEXELS
     for _ in range(2):
         found, depth = _blocked(depths, start, side, spot, (wx, wy, texels))
-        if found <= 0.0 or (wx <= 1.01 and wy <= 1.01):
+        if found <= 0.0 or (wx <= _SOFT and wy <= _SOFT):
             break
         wx, wy, texels = frames[light, GROWS_X] * (t - depth), frames[light, GROWS_Y] * (t - depth), _KERNEL_TEXELS
     return 1.0 - found

@@ -40,6 +40,7 @@ def check_segments(segments: int, least: int = 3) -> None:
         raise BadScene(f"a round shape has {least} to {SEGMENTS_MAX} segments, not {segments}")
 
 
+@lru_cache(maxsize=8192)
 def sine_cosine(turns: float) -> tuple[float, float]:
     """Sine and cosine of an angle in whole turns, good to 1e-16 and the same bits everywhere.
 
@@ -351,7 +352,8 @@ def _filled_normals(positions: Floats, triangles: Ints, groups: Ints, normals: F
     if smooth.any():
         chosen = triangles[smooth].astype(np.int64)
         keys = chosen * (int(groups.max()) + 1) + groups[smooth][:, None]
-        _, place = np.unique(keys.ravel(), return_inverse=True)
+        # Asking for the first places makes it sort stably: numpy's other sort is vector code, which emulators get wrong.
+        _, _, place = np.unique(keys.ravel(), return_index=True, return_inverse=True)
         place = place.reshape(-1)
         weights = np.repeat(face[smooth], 3, axis=0)
         sums: Floats = np.stack([np.bincount(place, weights=weights[:, axis]) for axis in range(3)], axis=1).astype(

@@ -342,6 +342,32 @@ def _label_range(points: tuple[tuple[float, float, str], ...]) -> tuple[int, int
     return low, next(k for k in range(low + 1, len(points)) if points[k][2])
 
 
+def _refined(
+    points: tuple[tuple[float, float, str], ...], pieces: int, aspect: float
+) -> tuple[tuple[float, float, str], ...]:
+    """A profile with every piece between its points bent into several, smoothly but for its edges (Hermite curves)."""
+    if pieces == 1:
+        return points
+    at = np.array([(radius, z * aspect) for radius, z, _ in points])
+    step = at[1:] - at[:-1]
+    length = np.sqrt((step * step).sum(axis=1))
+    turn = (step[1:] * step[:-1]).sum(axis=1)
+    edge = np.concatenate([[True], turn < 0.72 * length[1:] * length[:-1], [True]])
+    refined = []
+    for k in range(len(step)):
+        refined.append(points[k])
+        # Where an edge is, the curve leaves and arrives along its own chord.
+        leaving = step[k] if edge[k] else 0.5 * (step[k] + step[k - 1])
+        arriving = step[k] if edge[k + 1] else 0.5 * (step[k] + step[k + 1])
+        for piece in range(1, pieces):
+            t = piece / pieces
+            s = 1 - t
+            place = at[k] * (s * s * (1 + 2 * t)) + leaving * (s * s * t) + at[k + 1] * (t * t * (1 + 2 * s))
+            place = np.clip(place - arriving * (t * t * s), np.minimum(at[k], at[k + 1]), np.maximum(at[k], at[k + 1]))
+            refined.append((float(place[0]), float(place[1]) / aspect, ""))
+    return (*refined, points[-1])
+
+
 @lru_cache(maxsize=256)
 def bottle(kind: str, radius_m: float, height_m: float, segments: int = 20, depth_share: float = 0.0) -> Mesh:
     """A bottle, jar or flask with a label glued on and a cap.
@@ -350,7 +376,7 @@ def bottle(kind: str, radius_m: float, height_m: float, segments: int = 20, dept
         kind: one of `BOTTLE_KINDS`.
         radius_m: half its largest width, metres.
         height_m: with its cap, metres.
-        segments: sides of the round.
+        segments: sides of the round; above 24, and above 40, its profile is drawn more finely too.
         depth_share: depth over width; 0 for what is usual: 1 for round ones, less for shampoo.
 
     Parts: `BOTTLE_PARTS`: `liquid` is the glass up to where it is filled, `body` the rest (all, where it is opaque).
@@ -358,7 +384,7 @@ def bottle(kind: str, radius_m: float, height_m: float, segments: int = 20, dept
     """
     check_sizes(radius_m=radius_m - 2 * LABEL_RAISED_M, height_m=height_m)
     check_segments(segments)
-    points = _profile(kind)
+    points = _refined(_profile(kind), 1 + (segments > 24) + (segments > 40), height_m / radius_m)
     flat = depth_share or _OVAL.get(kind, 1.0)
     if not 0.1 <= flat <= 1.0:
         raise BadScene(f"a bottle's depth is 0.1 to 1 times its width, not {flat}")

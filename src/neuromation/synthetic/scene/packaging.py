@@ -204,7 +204,7 @@ def _top(c: Canvas, d: Design, a: Area, which: str) -> None:
 
 def _label(c: Canvas, d: Design, a: Area) -> None:
     """A label that goes around: its front in the middle, facts to the right, contents and bar code to the left."""
-    wide = min(0.46 * a.w, 1.1 * a.h)
+    wide = min(0.4 * a.w, 1.1 * a.h)
     middle = Area(a.x + 0.5 * (a.w - wide), a.y, wide, a.h)
     front(c, d, middle)
     # What the layout's own ground is at its sides goes on around: the outermost columns are drawn out.

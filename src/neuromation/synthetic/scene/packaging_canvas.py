@@ -272,7 +272,7 @@ class Canvas:
             raise BadScene(f"a picture is 1 to {SIDE_MAX_PX} pixels wide and high, not {width_px} x {height_px}")
         self.width, self.height = width_px, height_px
         self._pixels = np.empty((height_px, width_px, 3), dtype=np.float32)
-        self._pixels[:] = ground
+        self._pixels[:] = np.array(ground, dtype=np.float32)
 
     def fill(self, path: Path, ink: Colour | Shade, alpha: float = 1.0) -> None:
         """Lay an ink on all that a path covers."""

@@ -76,7 +76,7 @@ def product_mask(image: Picture) -> NDArray[np.bool_]:
     else:
         rgb = image[:, :, :3]
         border = np.concatenate([rgb[0], rgb[-1], rgb[:, 0], rgb[:, -1]]).astype(np.int64)
-        tone = np.sort(border, axis=0)[len(border) // 2]
+        tone = np.sort(border, axis=0, kind="stable")[len(border) // 2]
         plain = (np.abs(border - tone).max(axis=1) <= GROUND_APART[0]).mean()
         if plain < 0.5:
             return np.ones(image.shape[:2], dtype=np.bool_)
@@ -163,8 +163,10 @@ def packshot_texture(image: Picture, width_px: int = 0, height_px: int = 0) -> P
     # White packs lose pieces to a white ground; packages bulge, so their outline is their convex hull.
     first, last = -_envelope(-first), _envelope(last)
     wide = last - first
-    usual = float(np.sort(wide)[len(wide) * 3 // 4])
-    middle = 0.5 * (float(np.sort(first)[len(first) // 4]) + float(np.sort(last)[len(last) * 3 // 4]))
+    usual = float(np.sort(wide, kind="stable")[len(wide) * 3 // 4])
+    middle = 0.5 * (
+        float(np.sort(first, kind="stable")[len(first) // 4]) + float(np.sort(last, kind="stable")[len(last) * 3 // 4])
+    )
     narrow = wide < 0.62 * usual
     shoulder = int(np.argmax(raw_last - raw_first >= 0.62 * usual))
     above = np.arange(len(wide)) < shoulder  # a cap or a neck has its own outline
@@ -211,5 +213,5 @@ def packshot_tone(image: Picture) -> tuple[float, float, float]:
     """The colour that a package's other sides may have, sRGB 0..255: the middle one along the product's borders."""
     texture = packshot_texture(image, 64, 64)
     edge = np.concatenate([texture[20:, :6].reshape(-1, 3), texture[20:, -6:].reshape(-1, 3)])
-    tone = np.sort(edge, axis=0)[len(edge) // 2]
+    tone = np.sort(edge, axis=0, kind="stable")[len(edge) // 2]
     return float(tone[0]), float(tone[1]), float(tone[2])

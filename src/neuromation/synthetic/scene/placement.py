@@ -98,7 +98,7 @@ def _surface_points(corners: Floats, positions: Floats, spacing: float) -> Float
     points = np.concatenate(pieces)
     # Neighbouring triangles sample their shared edge twice: one of each is enough.
     keys = np.unique(np.rint(points / (0.5 * spacing)).astype(np.int64), axis=0, return_index=True)[1]
-    spread = points[np.sort(keys)]
+    spread = points[np.sort(keys, kind="stable")]
     # The first points are the corners and then a sample of everywhere: coarse steps feel with these alone.
     return np.concatenate([positions[_shuffle(len(positions))], spread[_shuffle(len(spread))]])
 
