@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from neuromation.client import schemas as wire
 from neuromation.synthetic.errors import BadParameters, BadScene, RendererMissing
+from neuromation.synthetic.generator import check_exact, get_generator, parse_params
 from neuromation.synthetic.render import renderer_named
 from neuromation.synthetic.render.labels import labelled_unit, passes_for
 from neuromation.synthetic.render.protocol import Frame, Renderer
@@ -27,6 +29,7 @@ from neuromation.synthetic.scene.model import (
     Sun,
     Texture,
 )
+from neuromation.workflows.order_dataset import DatasetWork
 
 WIDTH, HEIGHT = 128, 96
 BORDER_SHARE_MAX = 0.01  # of pixels whose id may differ: where a border passes close to the pixel's middle
@@ -181,3 +184,18 @@ def test_missing_tracers_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_another_name_is_refused() -> None:
     with pytest.raises(BadParameters, match="no renderer is called 'best'; there are: exact, photoreal, gpu"):
         renderer_named("best")  # type: ignore[arg-type]
+
+
+def test_units_that_differ_between_machines_cannot_be_ordered() -> None:
+    dice = get_generator("dice")
+    check_exact(dice, parse_params(dice, {}))
+    check_exact(get_generator("digits"), parse_params(get_generator("digits"), {}))
+    with pytest.raises(BadParameters, match="units of dice with tier 'photoreal' differ in bits between machines"):
+        check_exact(dice, parse_params(dice, {"tier": "photoreal"}))
+
+
+def test_an_order_of_another_tier_is_refused_before_anything_is_looked_up() -> None:
+    order = wire.DatasetOrder(generator="dice", units=8, seed=1, name="some-dice", params={"tier": "gpu"})
+    nothing: Any = None
+    with pytest.raises(BadParameters, match="order tier 'exact'"):
+        DatasetWork().plan(nothing, nothing, "a customer", order)

@@ -288,6 +288,17 @@ def parse_params(generator: Generator, values: Mapping[str, Any] | BaseModel | N
         raise BadParameters(_sentence(generator, error), fields=_fields(error)) from error
 
 
+def check_exact(generator: Generator, params: BaseModel) -> None:
+    """Raise BadParameters when units of these parameters may differ between machines, so that no stranger can check them."""
+    tier = getattr(params, "tier", "exact")
+    if tier != "exact":
+        raise BadParameters(
+            f"units of {generator.name} with tier {tier!r} differ in bits between machines, so that they cannot be ordered: "
+            "work is verified by hash; order tier 'exact', or generate them on a machine of your own",
+            fields=["tier"],
+        )
+
+
 def _fields(error: ValidationError) -> list[str]:
     return sorted({".".join(str(part) for part in item["loc"])[:80] for item in error.errors(include_url=False)})
 

@@ -22,7 +22,7 @@ from neuromation.learning.adaptation import Parameter, Trial, Tuner, best
 from neuromation.learning.errors import ClassesMismatch
 from neuromation.learning.weights import weights_from_bytes, weights_hash
 from neuromation.learning.zoo import get_model, initial_weights
-from neuromation.synthetic.generator import get_generator, parse_params, search_space
+from neuromation.synthetic.generator import check_exact, get_generator, parse_params, search_space
 from neuromation.workflows import publishing
 from neuromation.workflows.order_dataset import committed_output, share_max_bp
 from neuromation.workflows.plans import AuditOrder, Json, Plan, Rejected, order_of
@@ -41,7 +41,9 @@ class AdaptationWork:
     def plan(self, world: World, conn: sa.Connection, customer: str, order: wire.AdaptationOrder) -> Plan:
         """One trial task each. Raises what wrong names, splits, classes and parameters raise."""
         generator = get_generator(order.generator)
-        params = parse_params(generator, order.params).model_dump(mode="json")
+        parsed = parse_params(generator, order.params)
+        check_exact(generator, parsed)
+        params = parsed.model_dump(mode="json")
         real = catalog.get_version(conn, order.real, Viewer(customer), kind="dataset")
         publishing.check_split(real, order.split)
         if publishing.classes_of(real) != list(generator.classes):

@@ -18,7 +18,7 @@ from neuromation.synthetic.formats import shard as shards
 from neuromation.synthetic.formats.card import card
 from neuromation.synthetic.formats.certificate import certificate
 from neuromation.synthetic.formats.croissant import croissant
-from neuromation.synthetic.generator import Generator, get_generator, parse_params
+from neuromation.synthetic.generator import Generator, check_exact, get_generator, parse_params
 from neuromation.workflows import publishing
 from neuromation.workflows.plans import AuditOrder, Json, Plan, Rejected, order_of
 from neuromation.workflows.world import World
@@ -37,6 +37,7 @@ class DatasetWork:
         """Cut the order into shards of equal work. Raises what a wrong generator, parameter or size raises."""
         generator = get_generator(order.generator)
         params = parse_params(generator, order.params)
+        check_exact(generator, params)
         publishing.check_name_free(order.name)
         largest = units_that_fit(generator, params, order.seed)
         size = order.shard_units or min(largest, default_shard_units(order.units, generator.cu_per_unit))
