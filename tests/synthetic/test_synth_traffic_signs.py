@@ -18,7 +18,7 @@ from neuromation.synthetic.generators import traffic_signs_draw as td
 from neuromation.synthetic.generators.traffic_signs import TRAFFIC_SIGNS, TrafficSignsParams
 from neuromation.synthetic.generators.traffic_signs_catalogue import NAMES, SIGNS, Sign
 from neuromation.synthetic.generators.traffic_signs_lures import lure
-from neuromation.synthetic.generators.traffic_signs_marks import Mark, box, disc, inked, placed, polygon, text
+from neuromation.synthetic.generators.traffic_signs_marks import Mark, box, disc, inked, lettering, placed, polygon
 from neuromation.synthetic.generators.traffic_signs_scene import _homography, _inverse
 from neuromation.synthetic.render.rle import mask_of
 
@@ -187,7 +187,7 @@ def test_marks_can_be_moved_and_mirrored() -> None:
 
 
 def test_words_are_centred() -> None:
-    points = [point for mark in text("black", "STOP", height=0.5) for point in mark.points]
+    points = [point for mark in lettering("black", "STOP", height=0.5) for point in mark.points]
     xs, ys = [x for x, _ in points], [y for _, y in points]
     assert abs(min(xs) + max(xs)) < 0.05
     assert abs(min(ys) + max(ys)) < 0.01

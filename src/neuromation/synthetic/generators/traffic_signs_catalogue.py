@@ -16,13 +16,13 @@ from neuromation.synthetic.generators.traffic_signs_marks import (
     arrow,
     box,
     disc,
+    lettering,
     line,
     placed,
     polygon,
     recoloured,
     regular,
     ring,
-    text,
 )
 
 
@@ -285,7 +285,7 @@ SPEEDS = (20, 30, 40, 50, 60, 70, 80, 90, 100, 120, 130)
 
 def _speed(limit: int) -> Sign:
     narrow = limit >= 100
-    numerals = text("black", str(limit), height=0.72, width=0.66 if narrow else 0.86, pen=0.17)
+    numerals = lettering("black", str(limit), height=0.72, width=0.66 if narrow else 0.86, pen=0.17)
     return Sign(f"speed-limit-{limit}", "prohibition", (*prohibition(), *numerals))
 
 
@@ -312,7 +312,7 @@ def _priority() -> list[Sign]:
     ]
     over = [line("black", 0.07, (0.66 + d, -0.62 + d), (-0.62 + d, 0.66 + d)) for d in (-0.1, 0.0, 0.1)]
     return [
-        Sign("stop", "priority", (*stop, *text("white", "STOP", height=0.56, width=0.72, pen=0.18))),
+        Sign("stop", "priority", (*stop, *lettering("white", "STOP", height=0.56, width=0.72, pen=0.18))),
         Sign("yield", "priority", tuple(triangle(down=True))),
         Sign("priority-road", "priority", tuple(diamond)),
         Sign("end-of-priority-road", "priority", (*diamond, *over)),
@@ -347,7 +347,7 @@ def _prohibitions() -> list[Sign]:
 def _warnings() -> list[Sign]:
     """A: danger ahead."""
     return [
-        _warning("danger", text("black", "!", height=1.25, width=0.9, pen=0.2)),
+        _warning("danger", lettering("black", "!", height=1.25, width=0.9, pen=0.2)),
         _warning("bend-left", bend(right=False)),
         _warning("bend-right", bend(right=True)),
         _warning("double-bend", double_bend()),
@@ -399,9 +399,9 @@ def _information() -> list[Sign]:
     ]
     dead = [line("white", 0.24, (0, 0.66), (0, -0.2)), box("red", 0, -0.34, 0.42, 0.14)]
     return [
-        Sign("parking", "information", (*panel(), *text("white", "P", height=1.25, pen=0.19))),
+        Sign("parking", "information", (*panel(), *lettering("white", "P", height=1.25, pen=0.19))),
         Sign("pedestrian-crossing", "information", (*panel(), *crossing)),
-        Sign("hospital", "information", (*panel(), *text("white", "H", height=1.15, pen=0.2))),
+        Sign("hospital", "information", (*panel(), *lettering("white", "H", height=1.15, pen=0.2))),
         Sign("dead-end", "information", (*panel(), *dead)),
         Sign("one-way", "information", (*panel(), *arrow("white", 0.3, 0.36, (0.0, 0.66), (0.0, -0.68)))),
     ]

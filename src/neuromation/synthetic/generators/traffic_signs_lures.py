@@ -11,11 +11,11 @@ from neuromation.synthetic.generators.traffic_signs_marks import (
     arc,
     box,
     disc,
+    lettering,
     line,
     polygon,
     regular,
     ring,
-    text,
 )
 
 _LETTERS = "ACEFHKLMNOPRSTUVXZ"
@@ -57,13 +57,13 @@ def _emblems(colour: Colour, other: Colour, rng: Generator) -> list[list[Mark]]:
     steam = [line(other, 0.06, (x, -0.3), (x + 0.06, -0.42), (x, -0.54)) for x in (-0.16, 0.06)]
     wave = (*arc(-0.3, 0, 0.3, 0.2, 0.5, 1.0), *arc(0.3, 0, 0.3, 0.2, 0.5, 0.0))
     return [
-        text(colour, _word(rng, 2 + int(3 * f[0])), height=0.5, width=0.6, pen=0.12 + 0.1 * f[1]),
-        text(colour, f"-{1 + int(8 * f[0])}0%", height=0.5, width=0.6, pen=0.15),
+        lettering(colour, _word(rng, 2 + int(3 * f[0])), height=0.5, width=0.6, pen=0.12 + 0.1 * f[1]),
+        lettering(colour, f"-{1 + int(8 * f[0])}0%", height=0.5, width=0.6, pen=0.15),
         [_star(colour, 5 + int(3 * f[0]))],
         [cup, ring(colour, 0.34, 0.04, 0.15, 0.08), *steam],
         [ring(colour, 0.1 * f[0], 0, 0.42, 0.12), disc(other, -0.2 + 0.4 * f[1], 0.1, 0.24)],
-        [line(colour, 0.16, *wave), *text(other, _word(rng, 3), y=0.42, height=0.22, width=0.7)],
-        [*text(colour, _word(rng, 1), height=0.9, pen=0.2), line(other, 0.08, (-0.5, 0.55), (0.5, 0.55))],
+        [line(colour, 0.16, *wave), *lettering(other, _word(rng, 3), y=0.42, height=0.22, width=0.7)],
+        [*lettering(colour, _word(rng, 1), height=0.9, pen=0.2), line(other, 0.08, (-0.5, 0.55), (0.5, 0.55))],
     ]
 
 

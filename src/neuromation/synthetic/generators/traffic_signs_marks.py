@@ -199,7 +199,7 @@ GLYPHS: dict[str, tuple[tuple[Point, ...], ...]] = {
 _NARROW = {"1": 0.42, "!": 0.2, "-": 0.4}
 
 
-def text(
+def lettering(
     colour: Colour, words: str, *, x: float = 0.0, y: float = 0.0, height: float, width: float = 1.0, pen: float = 0.17
 ) -> list[Mark]:
     """Words about (x, y): `height` of a letter, `width` a factor on its own, `pen` the stroke's width over the height."""
