@@ -195,10 +195,10 @@ def _project(
             scale = focal / ahead
             px, py = across * scale + cx, down * scale + cy
             if abs(px) < _GUARD_PX and abs(py) < _GUARD_PX:
-                sx, sy = np.int64(np.floor(px * FIXED + 0.5)), np.int64(np.floor(py * FIXED + 0.5))
+                sx, sy = int(np.floor(px * FIXED + 0.5)), int(np.floor(py * FIXED + 0.5))
                 screen[to, 0], screen[to, 1] = sx, sy
-                left, right = min(left, sx), max(right, sx)
-                top, bottom = min(top, sy), max(bottom, sy)
+                left, right = min(left, sx), max(right, sx)  # type: ignore[assignment]
+                top, bottom = min(top, sy), max(bottom, sy)  # type: ignore[assignment]
                 continue
         is_whole = False
     if deepest < NEAR_M:
@@ -209,11 +209,12 @@ def _project(
 @inlined
 def _determinant(view: Floats, a: int, b: int, c: int) -> float:
     """Six times the volume between the camera and a triangle; below zero when it is seen from its front."""
-    return (
+    volume: float = (
         view[a, 0] * (view[b, 1] * view[c, 2] - view[b, 2] * view[c, 1])
         + view[a, 1] * (view[b, 2] * view[c, 0] - view[b, 0] * view[c, 2])
         + view[a, 2] * (view[b, 0] * view[c, 1] - view[b, 1] * view[c, 0])
     )
+    return volume
 
 
 @inlined
@@ -299,15 +300,18 @@ def _cut(view: Floats, corners: tuple[int, int, int], cam: Floats, polygon: Floa
 @inlined
 def _inside(point: Floats, plane: int, focal: float, cx: float, cy: float) -> float:
     """How far a point is on the good side of the near plane (0), or of the guard left, right, above or below (1 to 4)."""
+    x: float = point[0]
+    y: float = point[1]
+    z: float = point[2]
     if plane == 0:
-        return point[2] - NEAR_M
+        return z - NEAR_M
     if plane == 1:
-        return point[0] * focal + (cx + _GUARD_PX) * point[2]
+        return x * focal + (cx + _GUARD_PX) * z
     if plane == 2:
-        return (_GUARD_PX - cx) * point[2] - point[0] * focal
+        return (_GUARD_PX - cx) * z - x * focal
     if plane == 3:
-        return point[1] * focal + (cy + _GUARD_PX) * point[2]
-    return (_GUARD_PX - cy) * point[2] - point[1] * focal
+        return y * focal + (cy + _GUARD_PX) * z
+    return (_GUARD_PX - cy) * z - y * focal
 
 
 @inlined

@@ -41,8 +41,8 @@ def plane_normal(planes: Floats, t: int) -> tuple[float, float, float]:
 def in_plane(normal: tuple[float, float, float], places: Singles, p: int, pixel: float) -> bool:
     """Whether a place of the grid lies in a plane, as far as a pixel can tell."""
     nx, ny, nz = normal
-    z = places[p, 2]
-    off = nx * places[p, 0] + ny * places[p, 1] + nz * z - 1.0
+    z: float = places[p, 2]
+    off: float = nx * places[p, 0] + ny * places[p, 1] + nz * z - 1.0
     slack = _SAME_PX * pixel * z
     return z > 0.0 and off * off <= slack * slack * (nx * nx + ny * ny + nz * nz)
 

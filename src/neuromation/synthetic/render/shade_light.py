@@ -96,16 +96,16 @@ TILTED = _tilted_hemisphere()
 def _tilted_at(tilted: Floats, z: float) -> float:
     place = (min(1.0, max(-1.0, z)) + 1.0) * (0.5 * _STEPS)
     low = min(int(place), _STEPS - 1)
-    return tilted[low] + (tilted[low + 1] - tilted[low]) * (place - low)
+    mean: float = tilted[low] + (tilted[low + 1] - tilted[low]) * (place - low)
+    return mean
 
 
 @inlined
 def sky_seen(sky: Floats, channel: int, z: float) -> float:
     """The sky's radiance in a direction of unit length with this z."""
-    horizon = sky[1, channel]
-    if z >= 0.0:
-        return horizon + (sky[0, channel] - horizon) * min(1.0, z)
-    return horizon + (sky[2, channel] - horizon) * min(1.0, -z)
+    horizon: float = sky[1, channel]
+    end: float = sky[0, channel] if z >= 0.0 else sky[2, channel]
+    return horizon + (end - horizon) * min(1.0, abs(z))
 
 
 @inlined

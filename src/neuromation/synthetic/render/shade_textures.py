@@ -189,7 +189,8 @@ def is_hole(texels: Bytes, rows: Longs, row: int, u: float, v: float) -> bool:
         u, v = u - np.floor(u), v - np.floor(v)
     x = _wrapped(int(np.floor(min(1.0, max(0.0, u)) * rows[row, _WIDTH])), rows[row, _WIDTH], rows[row, _REPEATS])
     y = _wrapped(int(np.floor(min(1.0, max(0.0, v)) * rows[row, _HEIGHT])), rows[row, _HEIGHT], rows[row, _REPEATS])
-    return texels[rows[row, _OFFSET] + y * rows[row, _WIDTH] + x, 3] < _HOLE_BELOW
+    covered: int = texels[rows[row, _OFFSET] + y * rows[row, _WIDTH] + x, 3]
+    return covered < _HOLE_BELOW
 
 
 @inlined
