@@ -53,7 +53,7 @@ class _Compiled:
     def _dispatcher(self) -> Any:
         import numba
 
-        numba.config.CACHE_DIR = str(machine_code.folder())
+        numba.config.CACHE_DIR = str(machine_code.folder())  # type: ignore[attr-defined]
         try:
             return numba.njit(cache=True, **self._options)(self._function)
         except RuntimeError:  # numba found no folder that it may write to
