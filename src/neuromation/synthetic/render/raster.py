@@ -197,8 +197,8 @@ def _project(
             if abs(px) < _GUARD_PX and abs(py) < _GUARD_PX:
                 sx, sy = int(np.floor(px * FIXED + 0.5)), int(np.floor(py * FIXED + 0.5))
                 screen[to, 0], screen[to, 1] = sx, sy
-                left, right = min(left, sx), max(right, sx)  # type: ignore[assignment]
-                top, bottom = min(top, sy), max(bottom, sy)  # type: ignore[assignment]
+                left, right = min(left, sx), max(right, sx)
+                top, bottom = min(top, sy), max(bottom, sy)
                 continue
         is_whole = False
     if deepest < NEAR_M:
