@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -73,6 +77,27 @@ def test_every_parameter_in_range_makes_the_same_good_unit_twice(p: TrafficSigns
 def test_the_units_of_version_1_stay_as_they_are() -> None:
     units = [TRAFFIC_SIGNS.unit(params(mode=mode), 1, index) for mode in ("scene", "crop") for index in range(2)]
     assert merkle_root([unit_hash(unit) for unit in units]) == ROOT_OF_VERSION_1
+
+
+@pytest.mark.slow
+def test_an_old_processor_makes_the_same_units(tmp_path: Path) -> None:
+    check = (
+        "from test_synth_traffic_signs import TRAFFIC_SIGNS, merkle_root, params, unit_hash;"
+        "units = [TRAFFIC_SIGNS.unit(params(mode=m), 1, i) for m in ('scene', 'crop') for i in range(2)];"
+        "print(merkle_root([unit_hash(unit) for unit in units]))"
+    )
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parent),
+        "NUMBA_CACHE_DIR": str(tmp_path),
+        "NUMBA_CPU_NAME": "nehalem",
+        "NUMBA_CPU_FEATURES": "",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V4 X86_V3",
+    }
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", check], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == ROOT_OF_VERSION_1, done.stderr[-500:]
 
 
 def test_there_are_many_signs_and_each_has_its_own_name() -> None:
