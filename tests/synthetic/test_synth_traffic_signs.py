@@ -20,7 +20,7 @@ from neuromation.synthetic.errors import BadParameters
 from neuromation.synthetic.generator import parse_params
 from neuromation.synthetic.generators import traffic_signs_draw as td
 from neuromation.synthetic.generators.traffic_signs import TRAFFIC_SIGNS, TrafficSignsParams
-from neuromation.synthetic.generators.traffic_signs_catalogue import NAMES, SIGNS, Sign
+from neuromation.synthetic.generators.traffic_signs_catalogue import NAMES, Sign, signs
 from neuromation.synthetic.generators.traffic_signs_lures import lure
 from neuromation.synthetic.generators.traffic_signs_marks import Mark, box, disc, inked, lettering, placed, polygon
 from neuromation.synthetic.generators.traffic_signs_scene import _homography, _inverse
@@ -102,23 +102,24 @@ def test_an_old_processor_makes_the_same_units(tmp_path: Path) -> None:
 
 def test_there_are_many_signs_and_each_has_its_own_name() -> None:
     assert len(NAMES) == len(set(NAMES)) >= 30
-    assert {sign.group for sign in SIGNS} == {"priority", "prohibition", "warning", "mandatory", "information"}
+    assert tuple(sign.name for sign in signs()) == NAMES
+    assert {sign.group for sign in signs()} == {"priority", "prohibition", "warning", "mandatory", "information"}
     assert all(name == name.lower() and " " not in name for name in NAMES)
 
 
 def test_no_two_signs_look_alike() -> None:
-    looks = [seen_from_the_front(list(sign.marks)) for sign in SIGNS]
+    looks = [seen_from_the_front(list(sign.marks)) for sign in signs()]
     for place, one in enumerate(looks):
-        for other, sign in zip(looks[place + 1 :], SIGNS[place + 1 :], strict=True):
+        for other, sign in zip(looks[place + 1 :], signs()[place + 1 :], strict=True):
             # At 48 pixels two signs differ by at least as much as 9 pixels that turn from black to white.
-            assert np.abs(one - other).sum() > 3 * 9 * 0.7, (SIGNS[place].name, sign.name)
+            assert np.abs(one - other).sum() > 3 * 9 * 0.7, (signs()[place].name, sign.name)
 
 
 def test_left_and_right_are_mirror_images() -> None:
-    signs = {sign.name: sign for sign in SIGNS}
+    by_name = {sign.name: sign for sign in signs()}
     for left, right in [("turn-left", "turn-right"), ("keep-left", "keep-right"), ("bend-left", "bend-right")]:
-        one = seen_from_the_front(list(signs[left].marks))
-        other = seen_from_the_front(list(signs[right].marks))
+        one = seen_from_the_front(list(by_name[left].marks))
+        other = seen_from_the_front(list(by_name[right].marks))
         assert np.abs(one - other[:, ::-1]).max() < 1e-4
 
 
@@ -130,7 +131,7 @@ def _colour_share(sign: Sign, low: tuple[float, float, float], high: tuple[float
 
 def test_groups_have_the_colours_of_the_convention() -> None:
     red, blue = ((0.3, 0.0, 0.0), (0.6, 0.1, 0.1)), ((0.0, 0.05, 0.3), (0.05, 0.15, 0.45))
-    for sign in SIGNS:
+    for sign in signs():
         if sign.group == "warning" or (sign.group == "prohibition" and not sign.name.startswith("end-")):
             assert _colour_share(sign, *red) > 0.1, sign.name
         if sign.group == "mandatory":
@@ -170,7 +171,7 @@ def test_look_alikes_have_no_label() -> None:
 
 
 def test_no_look_alike_is_a_sign() -> None:
-    looks = [seen_from_the_front(list(sign.marks)) for sign in SIGNS]
+    looks = [seen_from_the_front(list(sign.marks)) for sign in signs()]
     for index in range(60):
         _, marks = lure(unit_rng(1, index))
         fake = seen_from_the_front(marks)
