@@ -87,7 +87,7 @@ class CribVideo(BaseGenerator):
     version = "1"
     modality = "video"
     classes: ClassVar[list[str]] = list(LYING)
-    cu_per_unit = 1.0
+    cu_per_unit = 1.1
     params_model = CribVideoParams
 
     def layers(self, params: BaseModel) -> tuple[Layer, ...]:

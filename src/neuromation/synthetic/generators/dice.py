@@ -96,7 +96,7 @@ class Dice(BaseGenerator):
     )
     version = "1"
     classes: ClassVar[list[str]] = list(CLASSES)
-    cu_per_unit = 0.6
+    cu_per_unit = 0.7
     params_model = DiceParams
 
     def layers(self, params: BaseModel) -> tuple[Layer, ...]:

@@ -250,7 +250,7 @@ class WarehouseBin(BaseGenerator):
     )
     version = "1"
     classes: ClassVar[list[str]] = list(CLASSES)
-    cu_per_unit = 0.9
+    cu_per_unit = 1.1
     params_model = WarehouseBinParams
 
     def layers(self, params: BaseModel) -> tuple[Layer, ...]:
