@@ -5,6 +5,7 @@ Owns the order of drawing, the camera and the labels. No photograph, font or cli
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -14,16 +15,21 @@ from pydantic import BaseModel, Field
 from neuromation.kernel.rng import unit_rng
 from neuromation.synthetic.generator import BaseGenerator, Layer, Unit
 from neuromation.synthetic.generators import traffic_signs_draw as td
-from neuromation.synthetic.generators.ink import Plane, bell_kernel, blur_plane
-from neuromation.synthetic.generators.traffic_signs_catalogue import NAMES, SIGNS
+from neuromation.synthetic.generators.ink import Floats, Plane, bell_kernel, blur_plane
+from neuromation.synthetic.generators.traffic_signs_catalogue import NAMES, signs
 from neuromation.synthetic.generators.traffic_signs_scene import Roadside, RoadsideParams, StandingSign, sample_roadside
 from neuromation.synthetic.render.lens import develop
 from neuromation.synthetic.render.rle import measured, rle_texts
 from neuromation.synthetic.scene.model import UPRIGHT, Camera
 
 Ids = NDArray[np.uint16]
-_BEHIND = bell_kernel(1.8, 0.0)  # what the lens does to what is farther than the signs, at half the pixels
 _NULL = 255  # of look-alikes in the map of classes
+
+
+@cache
+def _behind() -> Floats:
+    """What the lens does to what is farther than the signs, at half the pixels."""
+    return bell_kernel(1.8, 0.0)
 
 
 class TrafficSignsParams(RoadsideParams):
@@ -50,7 +56,7 @@ def draw(roadside: Roadside) -> tuple[Plane, Ids, list[int]]:
     )
     if step > 1:
         for channel in range(3):
-            behind[:, :, channel] = blur_plane(np.ascontiguousarray(behind[:, :, channel]), _BEHIND, _BEHIND)
+            behind[:, :, channel] = blur_plane(np.ascontiguousarray(behind[:, :, channel]), _behind(), _behind())
     light = td.enlarge(behind, height, width)
     ids = np.zeros((height, width), np.uint16)
     whole = []
@@ -120,7 +126,7 @@ def annotate(params: TrafficSignsParams, roadside: Roadside, ids: Ids, whole: li
         if sign.label is None:
             item["null"] = True
         else:
-            item["attributes"] = {"group": SIGNS[sign.label].group}
+            item["attributes"] = {"group": signs()[sign.label].group}
         if texts:
             item["rle"] = texts[place]
         objects.append(item)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from neuromation.synthetic.generators.traffic_signs_marks import (
     Colour,
@@ -408,5 +409,23 @@ def _information() -> list[Sign]:
 
 
 _FAMILIES: tuple[Callable[[], list[Sign]], ...] = (_priority, _prohibitions, _warnings, _orders, _information)
-SIGNS: tuple[Sign, ...] = tuple(sign for family in _FAMILIES for sign in family())
-NAMES: tuple[str, ...] = tuple(sign.name for sign in SIGNS)
+# Spelled out, so that classes are known without drawing anything.
+# fmt: off
+NAMES: tuple[str, ...] = (
+    "stop", "yield", "priority-road", "end-of-priority-road", "no-entry", "speed-limit-20", "speed-limit-30",
+    "speed-limit-40", "speed-limit-50", "speed-limit-60", "speed-limit-70", "speed-limit-80", "speed-limit-90",
+    "speed-limit-100", "speed-limit-120", "speed-limit-130", "no-vehicles", "no-overtaking", "no-lorries",
+    "no-pedestrians", "no-bicycles", "no-left-turn", "no-right-turn", "no-u-turn", "no-parking", "no-stopping",
+    "end-of-restrictions", "danger", "bend-left", "bend-right", "double-bend", "uneven-road", "slippery-road",
+    "road-narrows", "road-works", "traffic-signals", "pedestrian-crossing-ahead", "children", "bicycles-crossing",
+    "crossroads", "snow-or-ice", "wild-animals", "two-way-traffic", "ahead-only", "turn-right", "turn-left",
+    "ahead-or-right", "ahead-or-left", "keep-right", "keep-left", "roundabout", "cycle-path", "footpath", "parking",
+    "pedestrian-crossing", "hospital", "dead-end", "one-way",
+)
+# fmt: on
+
+
+@cache
+def signs() -> tuple[Sign, ...]:
+    """Every sign as marks, in the order of NAMES."""
+    return tuple(sign for family in _FAMILIES for sign in family())

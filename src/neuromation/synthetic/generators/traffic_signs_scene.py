@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from neuromation.kernel.rng import unit_rng
 from neuromation.synthetic.generators import traffic_signs_draw as td
 from neuromation.synthetic.generators.ink import Floats, Plane, direction, lattice
-from neuromation.synthetic.generators.traffic_signs_catalogue import NAMES, SIGNS
+from neuromation.synthetic.generators.traffic_signs_catalogue import NAMES, signs
 from neuromation.synthetic.generators.traffic_signs_lures import lure
 from neuromation.synthetic.generators.traffic_signs_marks import COLOURS, Inked, Mark, box, inked, line
 
@@ -237,7 +237,7 @@ def _signs(
             label, (name, marks) = None, lure(rng)
         else:
             label = labels[int(f[1] * len(labels))]
-            name, marks = SIGNS[label].name, list(SIGNS[label].marks)
+            name, marks = signs()[label].name, list(signs()[label].marks)
         if f[2] < params.damage_share:
             marks = [*marks, *_damage(rng)]
         found.append(_standing(params, weather, view, (label, name, inked(marks)), (x, y, size, hangs), height, rng))
