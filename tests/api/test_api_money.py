@@ -20,7 +20,8 @@ def amounts_of(body: object) -> list[object]:
     """Every value of a field that holds money, wherever it is in a body."""
     if isinstance(body, dict):
         here = [value for name, value in body.items() if name in MONEY and value is not None]
-        return here + [found for value in body.values() for found in amounts_of(value)]
+        rest = [value for name, value in body.items() if name != "parameters"]  # whose names are their authors'
+        return here + [found for value in rest for found in amounts_of(value)]
     return [found for item in body for found in amounts_of(item)] if isinstance(body, list) else []
 
 

@@ -219,6 +219,8 @@ def test_textures_that_pass_by_leave_nothing_behind(monkeypatch: pytest.MonkeyPa
     from neuromation.synthetic.render import shade_textures
 
     monkeypatch.setattr(shade_textures, "POOL_BYTES", 2**20)
+    gc.collect()
+    others = set(shade_textures._chains)  # of textures that earlier tests keep
     pool = TexturePool()
     sizes = set()
     for shade in range(40):
@@ -229,7 +231,7 @@ def test_textures_that_pass_by_leave_nothing_behind(monkeypatch: pytest.MonkeyPa
     assert max(sizes) <= 2 * 2**20
     del texture
     gc.collect()
-    assert len(shade_textures._chains) <= 2
+    assert len(set(shade_textures._chains) - others) <= 2
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,11 @@ class _Compiled:
         return self._dispatcher._numba_type_
 
     @property
+    def signatures(self) -> Any:
+        """The types for which there is machine code in this process."""
+        return self._dispatcher.signatures
+
+    @property
     def stats(self) -> Any:
         """numba's counts of how often code was found on disk, and how often it was made."""
         return self._dispatcher.stats
