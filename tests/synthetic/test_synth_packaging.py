@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from neuromation.synthetic.errors import BadScene
@@ -49,6 +49,7 @@ def test_round_shapes_have_their_areas() -> None:
 
 
 @given(points=st.lists(st.tuples(coordinates, coordinates), min_size=3, max_size=9))
+@example(points=[(0.0, 0.0), (0.0, 2.0), (1.0, 2.225073858507203e-309)])  # a slope beyond the largest float
 def test_any_path_stays_on_the_canvas(points: list[tuple[float, float]]) -> None:
     canvas = Canvas(24, 18, (10.0, 20.0, 30.0))
     canvas.fill(polygon(points), linear((255.0, 0.0, 0.0), (0.0, 255.0, 0.0), (0, 0), (24, 18)))

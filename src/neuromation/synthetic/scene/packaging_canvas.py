@@ -21,6 +21,7 @@ from neuromation.synthetic.scene.meshes_build import circle, sine_cosine
 Floats = NDArray[np.float64]
 Colour = tuple[float, float, float]
 SIDE_MAX_PX = 4096
+FLAT_PX = 1e-12  # an edge that rises less covers nothing
 _SOLID, _LINEAR, _RADIAL = 0, 1, 2
 
 
@@ -149,11 +150,11 @@ def _accumulate(points: Floats, ends: NDArray[np.int64], area: Floats) -> None:
         for i in range(start, stop):
             j = i + 1 if i + 1 < stop else start
             x0, y0, x1, y1 = points[i, 0], points[i, 1], points[j, 0], points[j, 1]
-            if y0 == y1:
-                continue
             sign = 1.0
             if y0 > y1:
                 x0, y0, x1, y1, sign = x1, y1, x0, y0, -1.0
+            if y1 - y0 < FLAT_PX:  # the slope may be infinite
+                continue
             slope = (x1 - x0) / (y1 - y0)
             first, last = max(0, int(np.floor(y0))), min(height, int(np.ceil(y1)))
             for row in range(first, last):
