@@ -1,0 +1,1 @@
+"""Timings and measurements, each a command that prints a table; no part of the installed package."""

@@ -1,0 +1,142 @@
+"""One run of a domain: make, train, measure on made and on real samples; owns the order of these, and no figure's look."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.sim_to_real.domain import Domain, RealDataMissing
+from benchmarks.sim_to_real.making import SPENT, cpu_s
+from neuromation.kernel.rng import unit_rng
+from neuromation.learning.problem import Answer, Samples
+
+if TYPE_CHECKING:
+    from neuromation.learning.trainer import Recipe
+    from neuromation.learning.weights import Weights
+
+RESAMPLES = 300
+HELD_BACK_SHARE, HELD_BACK_MAX = 0.1, 500  # made samples that measure and never train
+HELD_BACK_SEED = 1_000_003
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure with its 95 % interval, a percentile bootstrap over samples."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one model did: figures by part ("synthetic", "real, report half", "real, whole") and name, and its cost."""
+
+    domain: str
+    model: str
+    trained_on: str
+    units: int = 0
+    made_cpu_s: float = 0.0
+    steps: int = 0
+    trained_cpu_s: float = 0.0
+    samples: dict[str, int] = field(default_factory=dict)
+    figures: dict[str, dict[str, Figure]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+def figures_of(domain: Domain, answers: Sequence[Answer], samples: Samples, *, seed: int = 0) -> dict[str, Figure]:
+    """The domain's figures with their intervals."""
+    point = domain.measure(answers, samples)
+    rng = unit_rng(seed, 0, "sim-to-real")
+    drawn: dict[str, list[float]] = {name: [] for name in point}
+    for _ in range(RESAMPLES):
+        chosen = rng.integers(len(samples), size=len(samples))
+        for name, value in domain.measure([answers[i] for i in chosen], samples.only(chosen)).items():
+            drawn[name].append(value)
+    bounds = {name: np.nanquantile(values, [0.025, 0.975]) for name, values in drawn.items()}
+    return {name: Figure(value, float(bounds[name][0]), float(bounds[name][1])) for name, value in point.items()}
+
+
+def train(domain: Domain, samples: Samples, recipe: Recipe, start: Weights | None = None) -> tuple[Weights, float]:
+    """Weights trained on these samples, and the processor seconds that it took."""
+    from neuromation.learning import trainer
+
+    began, told = cpu_s(), [0.0]
+
+    def tell(step: int, loss: float) -> None:
+        if time.monotonic() - told[0] > 5.0:
+            told[0] = time.monotonic()
+            print(f"\rstep {step:,} of {recipe.steps:,}, loss {loss:.3f}  ", end="", file=sys.stderr, flush=True)
+
+    fitted = trainer.fit(domain.model, domain.config(), samples, recipe, start=start, tell=tell)
+    print(file=sys.stderr)
+    return fitted.weights, cpu_s() - began
+
+
+def real_parts(domain: Domain) -> dict[str, Samples]:
+    """The real samples to report on: the half that nothing was chosen on, and all. Raises RealDataMissing."""
+    choose, report = domain.real("choose"), domain.real("report")
+    return {"real, report half": report, "real, whole": joined(choose, report)}
+
+
+def joined(one: Samples, other: Samples) -> Samples:
+    """Two sets of the same classes as one."""
+    return Samples(
+        one.problem,
+        [*one.inputs, *other.inputs],
+        [*one.targets, *other.targets],
+        one.classes,
+        rate_hz=one.rate_hz,
+        names=[*one.names, *other.names],
+    )
+
+
+def synthetic_run(domain: Domain, minutes: float, seed: int) -> tuple[Outcome, Weights]:
+    """Train on made data only. Raises RealDataMissing."""
+    parts = real_parts(domain)
+    plan = domain.plan(minutes, seed)
+    before = SPENT.cpu_s
+    samples = domain.make(domain.params(), plan.units, seed)
+    spent = SPENT.cpu_s - before
+    held_back = min(HELD_BACK_MAX, max(50, round(plan.units * HELD_BACK_SHARE)))
+    parts = {"synthetic": domain.make(domain.params(), held_back, HELD_BACK_SEED + seed), **parts}
+    weights, trained_s = train(domain, samples, plan.recipe)
+    outcome = Outcome(domain.name, domain.model, "synthetic", plan.units, spent, plan.recipe.steps, trained_s)
+    measure_into(outcome, domain, weights, parts)
+    return outcome, weights
+
+
+def yardstick_run(domain: Domain, minutes: float, seed: int) -> Outcome | None:
+    """The same model and recipe on the real training part; None where there is none."""
+    try:
+        samples = domain.real("train")
+    except RealDataMissing as absent:
+        print(absent, file=sys.stderr)
+        return None
+    recipe = domain.plan(minutes, seed).recipe
+    weights, trained_s = train(domain, samples, recipe)
+    outcome = Outcome(domain.name, domain.model, f"{len(samples)} real", 0, 0.0, recipe.steps, trained_s)
+    measure_into(outcome, domain, weights, real_parts(domain))
+    return outcome
+
+
+def measure_into(outcome: Outcome, domain: Domain, weights: Weights, parts: dict[str, Samples]) -> None:
+    """Fill in an outcome's figures."""
+    for part, samples in parts.items():
+        outcome.samples[part] = len(samples)
+        outcome.figures[part] = figures_of(domain, answers_of(domain, weights, samples), samples)
+
+
+def answers_of(domain: Domain, weights: Weights, samples: Samples) -> list[Answer]:
+    """The model's answers, in pixels of the samples."""
+    from neuromation.learning import evaluation
+
+    return list(evaluation.predict(weights, domain.model, domain.config(), samples))
