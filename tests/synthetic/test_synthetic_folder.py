@@ -28,8 +28,10 @@ from neuromation.synthetic import (
     parse_manifest,
     preview,
     verify_dataset,
+    verify_shards,
     write_metadata,
 )
+from neuromation.synthetic.formats.certificate import leaves_of
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +57,9 @@ def doctor(folder: Path, unit_in_shard: int = 7) -> None:
     units = decode_shard(path.read_bytes())
     units[unit_in_shard].image[4, 4] ^= 1
     path.write_bytes(encode_shard(units, generator=digits(), params=digit_params(), seed=5))
-    facts = [facts_of(file.read_bytes(), file=f"data/{file.name}") for file in (folder / "data").iterdir()]
+    facts = [facts_of(file.read_bytes(), file=f"data/{file.name}") for file in sorted((folder / "data").iterdir())]
     write_metadata(folder, assemble(facts, generator=digits(), params=digit_params(), seed=5))
+    (folder / "leaves.bin").write_bytes(leaves_of(facts))
 
 
 def test_a_data_set_has_all_its_units_once(made: Path) -> None:
@@ -160,6 +163,49 @@ def test_a_doctored_unit_is_caught_by_the_published_root_without_a_sample(made: 
     published = load_manifest(made).merkle_root
     report = verify_dataset(copy, sample=0, rng=rng(), published_root=published)
     assert [failure.kind for failure in report.failures] == ["root"]
+
+
+def test_a_part_of_a_data_set_is_proven_without_the_other_files(made: Path) -> None:
+    manifest, read = load_manifest(made), []
+
+    def fetch(file: str) -> bytes:
+        read.append(file)
+        return (made / file).read_bytes()
+
+    leaves = (made / "leaves.bin").read_bytes()
+    report = verify_shards(manifest, fetch, sample=1, rng=rng(), leaves=leaves, whole=False)
+    assert report.ok
+    assert not report.whole
+    assert len(read) == 1 < len(manifest.shards)
+    everything = verify_shards(manifest, fetch, sample=1, rng=rng(), leaves=leaves)
+    assert everything.whole
+    assert len(read) == 1 + len(manifest.shards)
+
+
+def read_nothing(file: str) -> bytes:
+    raise AssertionError(f"{file} was read")
+
+
+def test_a_part_that_was_doctored_is_caught(made: Path, copy: Path) -> None:
+    doctor(copy)
+    published = load_manifest(made).merkle_root
+    leaves = (copy / "leaves.bin").read_bytes()
+    report = verify_shards(
+        load_manifest(copy), read_nothing, sample=0, rng=rng(), leaves=leaves, whole=False, published_root=published
+    )
+    assert [failure.kind for failure in report.failures] == ["root"]
+
+
+@pytest.mark.parametrize("damage", ["short", "long", "other", "empty"])
+def test_leaves_that_do_not_belong_to_the_data_set_are_reported(damage: str, copy: Path) -> None:
+    path = copy / "leaves.bin"
+    data = path.read_bytes()
+    path.write_bytes(
+        {"short": data[:-32], "long": data + data[:32], "other": data[32:] + data[:32], "empty": b""}[damage]
+    )
+    report = verify_dataset(copy, sample=2, rng=rng())
+    assert [failure.kind for failure in report.failures] == ["leaves"]
+    assert report.whole, "without leaves every file is read"
 
 
 def test_missing_cut_and_exchanged_files_are_each_reported(copy: Path) -> None:

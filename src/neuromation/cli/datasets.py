@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 app = group("Order, import, export and verify data sets.")
 
-MANIFEST, CERTIFICATE = "manifest.json", "certificate.json"
+MANIFEST, CERTIFICATE, LEAVES = "manifest.json", "certificate.json", "leaves.bin"
 
 RefArgument = Annotated[str, typer.Argument(metavar="DATASET", help="A name, name@number or id; or a folder here.")]
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")]
@@ -158,10 +158,14 @@ def verify(
     ] = 16,
     seed: Annotated[int | None, typer.Option(min=0, help="Chooses the samples; default: by chance.")] = None,
     root: Annotated[str | None, typer.Option(help="The Merkle root that was published, for a folder.")] = None,
+    everything: Annotated[
+        bool, typer.Option("--all-files", help="Fetch every file of a platform's data set, not only the sample's.")
+    ] = False,
 ) -> None:
-    """Make a sample of units again, here, and compare them and all files with the published Merkle root.
+    """Make a sample of units again, here, and compare them with the published Merkle root.
 
-    A folder is verified offline. Of a platform's data set nothing is kept: each file is fetched, checked and let go.
+    A folder is verified offline, with all its files. Of a platform's data set the hashes of all units are fetched, and
+    the files of the sample; each is checked and let go.
     """
     # A chosen seed repeats a check; chance makes it one that nobody could prepare for.
     chosen = secrets.randbits(63) if seed is None else seed
@@ -170,7 +174,7 @@ def verify(
         report = (
             _verified_here(connection.out, Path(ref), units, chosen, root)
             if local
-            else _verified_there(connection, ref, units, chosen)
+            else _verified_there(connection, ref, units, chosen, whole=everything)
         )
     value = {"dataset": ref, "sample_seed": chosen, **report.to_dict()}
     connection.out.result(value, lambda: _show_report(connection.out, report, chosen))
@@ -196,7 +200,7 @@ def _verified_here(out: Output, folder: Path, units: int, seed: int, root: str |
         )
 
 
-def _verified_there(connection: Connection, ref: str, units: int, seed: int) -> VerifyReport:
+def _verified_there(connection: Connection, ref: str, units: int, seed: int, *, whole: bool) -> VerifyReport:
     from numpy.random import default_rng
 
     from neuromation.client import Corrupted
@@ -217,14 +221,16 @@ def _verified_there(connection: Connection, ref: str, units: int, seed: int) -> 
             except (Corrupted, NotFound) as error:
                 raise BadDataset(error.message) from error
 
-        certified = CERTIFICATE in {file.name for file in version.files}
+        names = {file.name for file in version.files}
         return verify_shards(
             manifest,
             read,
             sample=units,
             rng=default_rng(seed),
             published_root=version.manifest.get("merkle_root"),
-            certificate=connection.client.file_bytes(version, CERTIFICATE) if certified else None,
+            certificate=connection.client.file_bytes(version, CERTIFICATE) if CERTIFICATE in names else None,
+            leaves=connection.client.file_bytes(version, LEAVES) if LEAVES in names else None,
+            whole=whole,
             on_progress=lambda done, _: update(done),
         )
 
@@ -237,6 +243,7 @@ def _show_report(out: Output, report: VerifyReport, seed: int) -> None:
             ("made again", f"{len(report.sampled)} units, drawn with seed {seed}"),
             ("merkle root", report.merkle_root),
             ("certificate", "agrees" if report.certified else ""),
+            ("files", "all" if report.whole else "those of the sample; --all-files reads every one"),
         ]
     )
     for failure in report.failures[:20]:

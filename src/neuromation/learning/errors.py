@@ -51,3 +51,11 @@ class BadExport(Invalid):
 
 class BadSpace(Invalid):
     """A search space, or a trial in it, that cannot be used."""
+
+
+class BadBudget(Invalid):
+    """A loop's budget or plan that cannot be spent."""
+
+
+class BadRecord(Invalid):
+    """A loop's record that is damaged, or another loop's."""

@@ -1,6 +1,6 @@
 """A data set as a folder: generate it, keep it whole, read it again. Works offline and knows nothing of the market.
 
-manifest.json  README.md  croissant.json  certificate.json  data/shard-00000.parquet ...
+manifest.json  README.md  croissant.json  certificate.json  leaves.bin  data/shard-00000.parquet ...
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pydantic import BaseModel
 
 from neuromation.synthetic.errors import BadDataset, BadShard, OtherDataset, WorkerLost
 from neuromation.synthetic.formats.card import CARD_FILE, card
-from neuromation.synthetic.formats.certificate import CERTIFICATE_FILE, certificate
+from neuromation.synthetic.formats.certificate import CERTIFICATE_FILE, LEAVES_FILE, certificate, leaves_of
 from neuromation.synthetic.formats.croissant import CROISSANT_FILE, croissant
 from neuromation.synthetic.formats.manifest import (
     DATASET_UNITS_MAX,
@@ -143,6 +143,7 @@ def generate_dataset(
         took.cpu_s += cpu_s
     progress.finish()
     manifest = assemble(facts, generator=generator, params=params, seed=seed, created=created)
+    write_whole(out / LEAVES_FILE, leaves_of(facts))
     write_metadata(out, manifest)
     return manifest
 

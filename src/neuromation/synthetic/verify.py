@@ -17,7 +17,13 @@ from pydantic import BaseModel
 from neuromation.kernel.hashing import merkle_root, sha256_hex
 from neuromation.synthetic.errors import BadDataset, BadShard
 from neuromation.synthetic.folder import load_manifest, read_file
-from neuromation.synthetic.formats.certificate import CERTIFICATE_FILE, differences, parse_certificate
+from neuromation.synthetic.formats.certificate import (
+    CERTIFICATE_FILE,
+    LEAVES_FILE,
+    differences,
+    parse_certificate,
+    parse_leaves,
+)
 from neuromation.synthetic.formats.manifest import Manifest, ShardEntry
 from neuromation.synthetic.formats.shard import ShardReader
 from neuromation.synthetic.generator import Generator, Unit, annotations_text, get_generator, parse_params, unit_hash
@@ -34,7 +40,7 @@ class Failure:
     `how` says of a unit in what it differs: image, a layer, the label, a place in the annotations.
     """
 
-    kind: str  # "file" | "shard" | "root" | "unit" | "certificate"
+    kind: str  # "file" | "shard" | "root" | "unit" | "certificate" | "leaves"
     where: str
     unit: int | None
     expected: str
@@ -57,6 +63,7 @@ class VerifyReport:
     failures: list[Failure] = field(default_factory=list)
     failed: int = 0
     certified: bool = False  # a certificate was there and agreed
+    whole: bool = True  # every shard was read, not only those of the sample
 
     @property
     def ok(self) -> bool:
@@ -82,9 +89,9 @@ def verify_dataset(
     published_root: str | None = None,
     on_progress: Progress | None = None,
 ) -> VerifyReport:
-    """Verify a data-set folder; see `verify_shards`. Raises BadDataset when it has no readable manifest."""
+    """Verify a data-set folder, all of it; see `verify_shards`. Raises BadDataset when it has no readable manifest."""
     manifest = load_manifest(folder)
-    path = folder / CERTIFICATE_FILE
+    path, leaves = folder / CERTIFICATE_FILE, folder / LEAVES_FILE
     return verify_shards(
         manifest,
         lambda file: read_file(folder, file),
@@ -92,6 +99,7 @@ def verify_dataset(
         rng=rng,
         published_root=published_root,
         certificate=path.read_bytes() if path.is_file() else None,
+        leaves=leaves.read_bytes() if leaves.is_file() else None,
         on_progress=on_progress,
     )
 
@@ -104,6 +112,8 @@ def verify_shards(
     rng: np.random.Generator,
     published_root: str | None = None,
     certificate: bytes | None = None,
+    leaves: bytes | None = None,
+    whole: bool = True,
     on_progress: Progress | None = None,
 ) -> VerifyReport:
     """Check every shard and the root, and make `sample` units again.
@@ -116,6 +126,9 @@ def verify_shards(
         published_root: the Merkle root that the units must lead to, where it is known from elsewhere; by default the
             manifest's.
         certificate: the data set's, where it has one; it must say what the manifest says.
+        leaves: the data set's `leaves.bin`, where it has one; they must lead to the root of every shard.
+        whole: read every shard. Otherwise, and when there are `leaves`, only the shards of the sample are read; that
+            the others were published with these units is proven, that their files are whole is not.
         on_progress: called with (units done, units in all) after each shard and each unit that was made again; such a
             unit counts as one more.
 
@@ -129,18 +142,27 @@ def verify_shards(
         picked = rng.choice(manifest.units, size=min(sample, manifest.units), replace=False)
         report.sampled = sorted(int(index) for index in picked)
         again = _Again(generator, parse_params(generator, manifest.params), manifest.seed)
-    leaves: list[str] = []
+    known = _check_leaves(leaves, manifest, report)
+    report.whole = whole or known is None
+    found: list[str] = []
     done = 0
     for shard in manifest.shards:
-        inside = [i for i in report.sampled if shard.first_unit <= i < shard.first_unit + shard.units]
+        here = range(shard.first_unit, shard.first_unit + shard.units)
+        inside = [i for i in report.sampled if i in here]
+        if known is not None and not report.whole and not inside:
+            found += known[here.start : here.stop]
+            done += shard.units
+            continue
         for step, hashes in _check_shard(shard, read, inside, again, report):
             done += step
-            leaves += hashes
+            found += hashes
             if on_progress:
                 on_progress(done, manifest.units + len(report.sampled))
+    if on_progress:
+        on_progress(manifest.units + len(report.sampled), manifest.units + len(report.sampled))
     root = published_root or manifest.merkle_root
-    if len(leaves) == manifest.units and (found := merkle_root(leaves)) != root:
-        report.add(Failure("root", "data set", None, root, found))
+    if len(found) == manifest.units and (led_to := merkle_root(found)) != root:
+        report.add(Failure("root", "data set", None, root, led_to))
     return report
 
 
@@ -169,6 +191,17 @@ def _check_certificate(data: bytes | None, manifest: Manifest, report: VerifyRep
             Failure("certificate", CERTIFICATE_FILE, None, certified, found, f"{name} is another in the manifest")
         )
     report.certified = not wrong
+
+
+def _check_leaves(data: bytes | None, manifest: Manifest, report: VerifyReport) -> list[str] | None:
+    """The published unit hashes, when there are any and they are right."""
+    if data is None:
+        return None
+    try:
+        return parse_leaves(data, manifest)
+    except BadDataset as error:
+        report.add(Failure("leaves", LEAVES_FILE, None, "the hash of every unit", error.message))
+        return None
 
 
 def _check_shard(

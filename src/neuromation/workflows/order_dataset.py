@@ -16,7 +16,7 @@ from neuromation.kernel.errors import Invalid
 from neuromation.synthetic.formats import manifest as manifests
 from neuromation.synthetic.formats import shard as shards
 from neuromation.synthetic.formats.card import card
-from neuromation.synthetic.formats.certificate import certificate
+from neuromation.synthetic.formats.certificate import LEAVES_FILE, certificate, leaves_of
 from neuromation.synthetic.formats.croissant import croissant
 from neuromation.synthetic.generator import Generator, check_exact, get_generator, parse_params
 from neuromation.workflows import publishing
@@ -147,6 +147,7 @@ class DatasetWork:
             "croissant.json": croissant(manifest),
             "README.md": card(manifest),
             "certificate.json": certificate(manifest),
+            LEAVES_FILE: leaves_of(facts),
         }
         for name, data in documents.items():
             files[name] = publishing.file_ref(publishing.store(world, conn, data, owner=job.customer), name)

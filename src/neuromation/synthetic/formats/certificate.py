@@ -1,18 +1,20 @@
 """The certificate of a data set: what it takes to prove that units are what a recipe makes, in one small file.
 
 It names the recipe, the Merkle root over all units and the root of each shard, and the software that made them. Whoever
-holds it can check any unit alone: make it again, hash it, and compare; or check a whole copy by its root. Owns the form
-of that file; `neuromation.synthetic.verify` does the checking.
+holds it can check any unit alone: make it again, hash it, and compare; or check a whole copy by its root. The unit hashes
+themselves lie beside it. Owns the form of both files; `neuromation.synthetic.verify` does the checking.
 """
 
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from neuromation.kernel.hashing import merkle_root
 from neuromation.synthetic.errors import BadDataset
 from neuromation.synthetic.formats.manifest import (
     DATASET_UNITS_MAX,
@@ -22,8 +24,11 @@ from neuromation.synthetic.formats.manifest import (
     Line,
     Manifest,
 )
+from neuromation.synthetic.formats.shard import ShardFacts
 
 CERTIFICATE_FILE = "certificate.json"
+LEAVES_FILE = "leaves.bin"
+LEAF_BYTES = 32
 _SOFTWARE = ("neuromation", "numpy", "numba", "pillow", "pyarrow", "isal")
 
 
@@ -71,6 +76,28 @@ def certificate(manifest: Manifest) -> bytes:
         machine=f"{platform.system()} {platform.machine()}",
     )
     return (made.model_dump_json(indent=2) + "\n").encode()
+
+
+def leaves_of(shards: Sequence[ShardFacts]) -> bytes:
+    """The `leaves.bin` of a data set: the hash of every unit in order, 32 bytes each.
+
+    They are the leaves under the Merkle root, so that a reader of one shard can prove it without the others.
+    """
+    ordered = sorted(shards, key=lambda shard: shard.first_unit)
+    return b"".join(bytes.fromhex(leaf) for shard in ordered for leaf in shard.hashes)
+
+
+def parse_leaves(data: bytes, manifest: Manifest) -> list[str]:
+    """The unit hashes of a data set, in hex. Raises BadDataset when they are too few, too many, or of another one."""
+    if len(data) != manifest.units * LEAF_BYTES:
+        raise BadDataset(
+            f"{LEAVES_FILE} needs {LEAF_BYTES} bytes for each of {manifest.units:,} units, and has {len(data):,}"
+        )
+    leaves = [data[at : at + LEAF_BYTES].hex() for at in range(0, len(data), LEAF_BYTES)]
+    for shard in manifest.shards:
+        if merkle_root(leaves[shard.first_unit : shard.first_unit + shard.units]) != shard.root:
+            raise BadDataset(f"{LEAVES_FILE} does not lead to the root of {shard.file}")
+    return leaves
 
 
 def parse_certificate(data: bytes) -> Certificate:

@@ -1,0 +1,177 @@
+"""The loop spends no more than it has, goes on after a kill as if nothing had been, and finds better parameters."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from neuromation.kernel.rng import unit_rng
+from neuromation.learning.adaptation import Parameter
+from neuromation.learning.errors import BadBudget, BadRecord
+from neuromation.learning.loop import (
+    FOCUS_MAX,
+    Effort,
+    Outcome,
+    Plan,
+    Tried,
+    class_weights,
+    draw_by_class,
+    hard_first,
+    run_loop,
+    without_loop,
+)
+
+SPACE = (Parameter("gap", 0.0, 1.0, 0.2), Parameter("blur", 0.1, 10.0, 1.0, log=True))
+
+
+class Valley:
+    """A subject with a known best place, (0.7, 3): more effort helps a little, better parameters more."""
+
+    def __init__(self, *, noise: float = 0.01, dies_after: int | None = None) -> None:
+        self.space: Sequence[Parameter] = SPACE
+        self.asked: list[tuple[dict[str, float], float]] = []
+        self._noise, self._dies_after = noise, dies_after
+
+    def cost(self, effort: Effort) -> float:
+        return 2.0 + effort.of(900) * 0.1
+
+    def trial(
+        self, params: Mapping[str, float], effort: Effort, *, seed: int, class_weights: Sequence[float]
+    ) -> Outcome:
+        if self._dies_after is not None and len(self.asked) >= self._dies_after:
+            raise KeyboardInterrupt
+        self.asked.append((dict(params), effort.share))
+        far = (params["gap"] - 0.7) ** 2 + (math.log10(params["blur"] / 3.0)) ** 2
+        draw = float(unit_rng(seed, round(1e6 * far) % 2**31, "noise").standard_normal())
+        score = -far - 0.1 / (1.0 + effort.share) + self._noise * draw
+        return Outcome(score, min(1.0, max(0.0, 1.0 + score)), (0.1, 0.3, math.nan))
+
+
+@given(budget=st.floats(60, 3_000), share=st.floats(0.2, 0.8), seed=st.integers(0, 50))
+@settings(max_examples=25, deadline=None)
+def test_no_loop_spends_more_than_its_budget(budget: float, share: float, seed: int) -> None:
+    plan = Plan(budget=budget, final_share=share, seed=seed)
+    try:
+        result = run_loop(Valley(), plan)
+    except BadBudget:
+        assert budget * (1 - share) < 2 * Valley().cost(Effort(1 / 9))
+        return
+    assert result.spent <= budget
+    assert result.tried[-1].rung == -1
+    assert result.tried[-1].cost >= 0.9 * share * budget - 2.1
+
+
+@pytest.mark.parametrize("dies_after", [0, 1, 5, 9, 14])
+def test_a_killed_loop_ends_as_an_unbroken_one(dies_after: int, tmp_path: Path) -> None:
+    plan = Plan(budget=900.0, seed=4)
+    unbroken = run_loop(Valley(), plan)
+    record = tmp_path / "loop.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        run_loop(Valley(dies_after=dies_after), plan, record=record)
+    record.write_text(record.read_text() + '{"of": 3, "ru')  # killed in the middle of a line, too
+    again = Valley()
+    heard: list[Tried] = []
+    resumed = run_loop(again, plan, record=record, tell=heard.append)
+    assert repr(resumed) == repr(unbroken)  # repr: NaN is not equal to itself
+    assert len(again.asked) == len(unbroken.tried) - dies_after
+    assert len(heard) == len(unbroken.tried)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_loop_beats_the_same_budget_without_it_where_the_defaults_are_wrong(seed: int) -> None:
+    plan = Plan(budget=3_000.0, seed=seed)
+    result = run_loop(Valley(), plan)
+    assert result.final.score > without_loop(Valley(), plan).score + 0.1
+    assert abs(result.params["gap"] - 0.7) < 0.3
+
+
+def test_only_the_best_of_a_rung_get_more_effort() -> None:
+    result = run_loop(Valley(noise=0.0), Plan(budget=1_200.0, seed=9))
+    by_rung = {rung: [t for t in result.tried if t.rung == rung] for rung in (0, 1, 2)}
+    assert len(by_rung[0]) > len(by_rung[1]) > len(by_rung[2]) > 0
+    first_bracket = by_rung[0][:9]
+    went_up = {t.of for t in by_rung[1]} & {t.of for t in first_bracket}
+    worst_up = min(t.outcome.score for t in first_bracket if t.of in went_up)
+    assert all(t.outcome.score <= worst_up for t in first_bracket if t.of not in went_up)
+
+
+@given(errors=st.lists(st.one_of(st.floats(0, 1), st.just(math.nan)), min_size=1, max_size=40))
+def test_class_weights_follow_the_errors_within_limits(errors: list[float]) -> None:
+    weights = class_weights(errors)
+    assert np.mean(weights) == pytest.approx(1.0, abs=1e-4)
+    assert max(weights) <= FOCUS_MAX * min(weights) + 1e-4
+    known = [(e, w) for e, w in zip(errors, weights, strict=True) if not math.isnan(e)]
+    assert all(wa <= wb + 1e-6 for a, wa in known for b, wb in known if a <= b)
+
+
+@given(
+    labels=st.lists(st.integers(0, 4), min_size=1, max_size=60),
+    weights=st.lists(st.floats(0.5, 3), min_size=5, max_size=5),
+    count=st.integers(1, 200),
+    seed=st.integers(0, 9),
+)
+def test_classes_are_drawn_in_the_ratio_of_their_weights(
+    labels: list[int], weights: list[float], count: int, seed: int
+) -> None:
+    chosen = draw_by_class(labels, weights, count, seed=seed)
+    assert len(chosen) == count
+    drawn = np.bincount(np.asarray(labels)[chosen], minlength=5)
+    present = sorted(set(labels))
+    total = sum(weights[c] for c in present)
+    for c in present:
+        assert abs(drawn[c] - count * weights[c] / total) <= 1.0
+
+
+@given(losses=st.lists(st.floats(0, 10), min_size=2, max_size=80), seed=st.integers(0, 9))
+def test_hard_samples_come_more_often_and_half_is_plain(losses: list[float], seed: int) -> None:
+    chosen = hard_first(losses, seed=seed)
+    assert len(chosen) == len(losses)
+    assert len(set(chosen.tolist())) >= len(losses) - round(len(losses) * 0.5)
+
+
+def test_a_hard_half_is_drawn_by_its_loss() -> None:
+    losses = [0.0] * 500 + [5.0] * 500
+    chosen = hard_first(losses, seed=0)
+    assert 0.70 < np.mean(chosen >= 500) < 0.80
+
+
+def test_a_budget_for_nothing_says_what_is_needed() -> None:
+    with pytest.raises(BadBudget, match="give at least"):
+        run_loop(Valley(), Plan(budget=20.0))
+
+
+@pytest.mark.parametrize("wrong", [{"budget": math.nan}, {"rungs": (1.0, 0.5)}, {"keep": 1}, {"final_share": 1.0}])
+def test_a_plan_that_cannot_be_spent_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(BadBudget):
+        Plan(**{"budget": 100.0, **wrong})  # type: ignore[arg-type]
+
+
+def test_another_loops_record_is_refused(tmp_path: Path) -> None:
+    record = tmp_path / "loop.jsonl"
+    run_loop(Valley(), Plan(budget=300.0, seed=1), record=record)
+    with pytest.raises(BadRecord, match="another loop"):
+        run_loop(Valley(), Plan(budget=300.0, seed=2), record=record)
+
+
+def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
+    record = tmp_path / "loop.jsonl"
+    run_loop(Valley(), Plan(budget=300.0, seed=1), record=record)
+    lines = record.read_text().splitlines()
+    line = json.loads(lines[1])
+    del line["outcome"]
+    record.write_text("\n".join([lines[0], json.dumps(line), ""]))
+    with pytest.raises(BadRecord, match="damaged"):
+        run_loop(Valley(), Plan(budget=300.0, seed=1), record=record)
+
+
+def test_a_loop_without_a_record_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_loop(Valley(), Plan(budget=300.0))
+    assert list(tmp_path.iterdir()) == []
