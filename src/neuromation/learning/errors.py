@@ -53,9 +53,125 @@ class BadSpace(Invalid):
     """A search space, or a trial in it, that cannot be used."""
 
 
+class MissingLibrary(Invalid):
+    """A library that this step needs is not installed, or does not load."""
+
+    def __init__(self, library: str, *, extra: str, why: str = "") -> None:
+        reason = f"does not load ({why})" if why else "is not installed"
+        super().__init__(f"{library} {reason}; install it with: pip install 'neuromation[{extra}]'")
+
+
+class BadPretrained(Invalid):
+    """Pretrained weights that cannot be read, or are another network's."""
+
+
 class BadBudget(Invalid):
     """A loop's budget or plan that cannot be spent."""
 
 
 class BadRecord(Invalid):
     """A loop's record that is damaged, or another loop's."""
+
+
+class BadAnswers(Invalid):
+    """A network's answers that are not of this problem, or not one a sample."""
+
+
+class WrongProblem(Invalid):
+    """A model of one kind of problem, and samples or a data set of another."""
+
+
+class BadCheckpoint(Invalid):
+    """A run's kept state that is damaged, of another version, or another run's."""
+
+
+class OutOfMemory(Conflict):
+    """The machine has not the memory that this work needs; less at once, or a larger machine, will do."""
+
+
+class BadProject(Invalid):
+    """A project's own description is missing, damaged, or asks for what cannot be given."""
+
+
+class BadProjectSource(Invalid):
+    """A repository or archive that cannot be taken over: not there, damaged, or with paths and links that lead out."""
+
+
+class ProjectTooLarge(TooLarge):
+    """A project of more files or bytes than is taken over."""
+
+
+class BadProjectParameters(Invalid):
+    """Parameters that the entry point does not have, or values outside their types and ranges."""
+
+
+class MissingLibraries(Conflict):
+    """The project needs libraries that are not installed here; `details["libraries"]` names them."""
+
+
+class BadMetrics(Invalid):
+    """A project's metrics.json is no object of names and finite numbers."""
+
+
+class MissingMetrics(BadMetrics):
+    """The project ended well and wrote no metrics.json."""
+
+
+class ProjectFailed(Conflict):
+    """The project's program failed; `details["log"]` holds the end of what it printed. The common kind of all below."""
+
+
+class ProjectTimedOut(ProjectFailed):
+    """It did not end in time and was killed."""
+
+
+class ProjectOutOfMemory(ProjectFailed):
+    """It asked for more memory than it may have."""
+
+
+class ProjectTooManyProcesses(ProjectFailed):
+    """It started more processes or threads than it may have."""
+
+
+class ProjectDiskFull(ProjectFailed):
+    """It wrote more than its output folder or its temporary folder holds."""
+
+
+class ProjectWroteOutside(ProjectFailed):
+    """It wrote outside its output folder."""
+
+
+class ProjectWantsNetwork(ProjectFailed):
+    """It asked for the network, which a project does not have."""
+
+
+class BadProjectOutputs(ProjectFailed):
+    """It left links, odd names, or more files than are taken back."""
+
+
+class BadModelFile(Invalid):
+    """A file that is no model of its format, or a damaged one."""
+
+
+class ModelTooLarge(TooLarge):
+    """A model file over the limit."""
+
+
+class UnknownOperators(Invalid):
+    """A model uses operators or layers that are not known here; `details["operators"]` names them."""
+
+
+class ExternalData(BadModelFile):
+    """An ONNX model keeps its weights in other files."""
+
+
+class UnknownShapes(BadModelFile):
+    """A model's inputs have free sizes beside the batch, and no samples say which."""
+
+
+class NoConversion(Invalid):
+    """There is no way from this kind of model to that one."""
+
+
+class ConversionDisagrees(Conflict):
+    """The converted model answers otherwise than its source; nothing is delivered."""
