@@ -47,7 +47,12 @@ def shapes_of(model: str, config: Mapping[str, object], classes: Sequence[str]) 
     spec = get_model(model)
     with torch.device("meta"):
         module = spec.build(spec.check_config(config), len(check_classes(classes)))
-    return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    return {name: tuple(tensor.shape) for name, tensor in _state(module).items()}
+
+
+def _state(module: nn.Module) -> dict[str, torch.Tensor]:
+    """A module's weights and running statistics; integer buffers, which only count, are none."""
+    return {name: tensor for name, tensor in module.state_dict().items() if tensor.is_floating_point()}
 
 
 def module_of(
@@ -56,14 +61,20 @@ def module_of(
     """The torch module of a model, holding copies of these weights. Raises BadWeights for another network's."""
     spec = get_model(model)
     module = spec.build(spec.check_config(config), len(check_classes(classes)))
-    check_weights(weights, {name: tensor.numpy() for name, tensor in module.state_dict().items()})
-    module.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
+    load_weights(module, weights)
     return module
+
+
+def load_weights(module: nn.Module, weights: Mapping[str, Array]) -> None:
+    """Put copies of these weights into a module. Raises BadWeights for another network's."""
+    check_weights(weights, {name: tensor.numpy() for name, tensor in _state(module).items()})
+    # Not strict, because of the counters; every other name was just compared.
+    module.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()}, strict=False)
 
 
 def weights_of(module: nn.Module) -> Weights:
     """Copies of a module's tensors as float32 arrays, by name."""
-    return {name: tensor.detach().numpy().copy() for name, tensor in sorted(module.state_dict().items())}
+    return {name: tensor.detach().numpy().copy() for name, tensor in sorted(_state(module).items())}
 
 
 def run_steps(module: nn.Module, batches: Iterable[Batch]) -> list[float]:
@@ -82,14 +93,14 @@ def run_steps(module: nn.Module, batches: Iterable[Batch]) -> list[float]:
         for images, labels, lr in batches:
             optimiser.param_groups[0]["lr"] = lr
             optimiser.zero_grad()
-            answers = module(torch.from_numpy(images).unsqueeze(1))
+            answers = module(torch.from_numpy(images).unsqueeze(1))[0]
             loss = functional.cross_entropy(answers, torch.from_numpy(labels), label_smoothing=LABEL_SMOOTHING)
             losses.append(float(loss.item()))
             if not losses[-1] <= LOSS_MAX:  # also when it is not a number
                 raise _diverged(len(losses))
             torch.autograd.backward(loss)
             optimiser.step()
-    if not all(bool((tensor.abs() <= VALUE_MAX).all()) for tensor in module.state_dict().values()):
+    if not all(bool((tensor.abs() <= VALUE_MAX).all()) for tensor in _state(module).values()):
         raise _diverged(len(losses))
     return losses
 
@@ -105,5 +116,5 @@ def logits(module: nn.Module, images: NDArray[Any]) -> Array:
     with canonical_runtime(), torch.inference_mode():
         for first in range(0, len(images), _PREDICT_BATCH):
             batch = torch.from_numpy(np.asarray(images[first : first + _PREDICT_BATCH], np.float32)).unsqueeze(1)
-            parts.append(module(batch).numpy())
+            parts.append(module(batch)[0].numpy())
     return np.concatenate(parts)
