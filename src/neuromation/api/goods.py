@@ -65,7 +65,7 @@ def list_architectures(_: Person) -> wire.ArchitectureList:
 @router.put(
     "/uploads/{sha256}",
     status_code=201,
-    responses=problems(401, 403, 413, 422),
+    responses=problems(401, 403, 409, 413, 422),
     operation_id="upload",
     max_body_size=wire.BLOB_MAX_BYTES,
     openapi_extra={"requestBody": {"required": True, "content": {"application/octet-stream": {}}}},

@@ -62,6 +62,17 @@ def unreadable(conn: Connection, hashes: Collection[str], *, owner: str) -> set[
     return set(wanted) - store.readable(conn, wanted, owner=model.checked_owner(owner))
 
 
+def expire(conn: Connection, *, before: datetime, limit: int = PAGE_MAX) -> int:
+    """Take back what nodes and jobs were granted before a moment; how many grants went.
+
+    A node may read what it uploaded so that it can commit it, a job what it makes on its way: both are over with the
+    job. What was delivered is granted to its owner, and such grants never expire.
+    """
+    if not 1 <= limit <= PAGE_MAX:
+        raise BadBlob(f"a page has 1 to {PAGE_MAX} grants, not {limit}", reason="bad-page")
+    return store.expire(conn, before=before, limit=limit)
+
+
 def unreferenced(conn: Connection, *, before: datetime, limit: int = PAGE_MAX) -> list[str]:
     """Blobs on record before a moment that nobody may read any more, oldest first: for a collector to `forget`."""
     if not 1 <= limit <= PAGE_MAX:

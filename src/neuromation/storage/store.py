@@ -34,6 +34,13 @@ UNREFERENCED = text("""
     where b.created < :before and not exists (select 1 from storage_grant g where g.sha256 = b.sha256)
     order by b.created, b.sha256 limit :limit
 """)
+EXPIRE = text(r"""
+    delete from storage_grant g where (g.sha256, g.owner) in (
+        select sha256, owner from storage_grant
+        where created < :before and (owner like 'node\_%' or owner like 'job\_%')
+        order by created limit :limit
+    )
+""")
 LOCK = text("select 1 from storage_blob where sha256 = :sha256 for update")
 FORGET = text("""
     delete from storage_blob b
@@ -70,6 +77,11 @@ def readable_sizes(conn: Connection, hashes: Sequence[str], *, owner: str) -> di
 
 def known(conn: Connection, hashes: Sequence[str]) -> set[str]:
     return set(conn.execute(KNOWN, {"hashes": list(hashes)}).scalars())
+
+
+def expire(conn: Connection, *, before: datetime, limit: int) -> int:
+    """Drop grants of nodes and jobs that were given before a moment; how many went."""
+    return conn.execute(EXPIRE, {"before": before, "limit": limit}).rowcount
 
 
 def unreferenced(conn: Connection, *, before: datetime, limit: int) -> list[str]:

@@ -14,6 +14,7 @@ from neuromation.kernel.failpoints import failpoint
 from neuromation.ledger import service as ledger
 from neuromation.market import service as market
 from neuromation.market.model import Infeasible
+from neuromation.storage import service as storage
 from neuromation.workflows import settlement
 from neuromation.workflows.kinds import work_of
 from neuromation.workflows.ordering import CANCELLED
@@ -189,9 +190,29 @@ def sweep(world: World) -> None:
 
 
 def tidy(world: World) -> int:
-    """Drop what nobody needs any more: tokens long dead, failed log-ins long forgotten; how many rows went."""
+    """Drop what nobody needs any more; how many rows went.
+
+    Tokens long dead, failed log-ins long forgotten, uploads on the way to deliveries of jobs that ended long ago.
+    """
     with world.transaction() as conn:
-        return accounts.sweep(conn, now=world.now())
+        rows = accounts.sweep(conn, now=world.now())
+    return rows + _collect(world)
+
+
+def _collect(world: World) -> int:
+    """Forget blobs that nobody may read, a page at a time, and delete their bytes."""
+    before = world.now() - timedelta(seconds=world.policy.intermediate_keep_s)
+    with world.transaction() as conn:
+        storage.expire(conn, before=before)
+        unneeded = storage.unreferenced(conn, before=before)
+    gone = 0
+    for sha256 in unneeded:
+        # An uploader of the same bytes waits for the row, and then finds them gone and keeps them again.
+        with world.transaction() as conn:
+            if storage.forget(conn, sha256):
+                world.blobs.delete(sha256)
+                gone += 1
+    return gone
 
 
 def _silent(world: World, conn: sa.Connection, *, now: datetime) -> list[str]:

@@ -12,7 +12,7 @@ from neuromation.accounts.model import Principal
 from neuromation.catalog import service as catalog
 from neuromation.catalog.model import FileRef, Version, Viewer
 from neuromation.client import schemas as wire
-from neuromation.kernel.errors import NotFound
+from neuromation.kernel.errors import Conflict, NotFound
 from neuromation.kernel.hashing import hash_json
 from neuromation.learning.zoo import list_models
 from neuromation.storage import service as storage
@@ -78,6 +78,8 @@ def store_upload(world: World, data: bytes | Iterable[bytes], *, sha256: str, ow
     ref = world.blobs.put(data, expect_sha256=sha256, size_max=wire.BLOB_MAX_BYTES)
     with world.transaction() as conn:
         storage.record(conn, ref, owner=owner, now=world.now())
+        if not world.blobs.exists(ref.sha256):
+            raise Conflict("old bytes with this hash were just being deleted; send them again", reason="try-again")
     return wire.Uploaded(sha256=ref.sha256, size=ref.size)
 
 

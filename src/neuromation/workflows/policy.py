@@ -34,4 +34,7 @@ class Policy:
     audit_units_bp: int = 500  # of an audited shard's units, regenerated elsewhere
     trial_audit_max: float = 0.25  # a trial cannot be replayed in part, so few are
 
+    # What nodes uploaded on the way to a delivery is kept so long; longer than any job may take, which is 30 days.
+    intermediate_keep_s: int = 45 * 24 * 3600
+
     attempts_per_minute: int = 60  # log-ins and registrations of one address
