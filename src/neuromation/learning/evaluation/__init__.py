@@ -1,0 +1,43 @@
+"""How good a network is, for every problem; owns the figures and their intervals, refuses to know training and files.
+
+`measure` takes answers and the truth of any problem and gives a `Report`; `evaluate` is the older, smaller form for
+classifiers of grey pictures, which the platform stores.
+"""
+
+from neuromation.learning.evaluation.classifiers import (
+    CALIBRATION_BINS,
+    ONNX_MAX_BYTES,
+    RESAMPLES,
+    WORST_MAX,
+    ClassScore,
+    Evaluation,
+    Predict,
+    accuracy_gain,
+    evaluate,
+    onnx_session,
+    predictor_onnx,
+    predictor_torch,
+)
+from neuromation.learning.evaluation.comparison import Comparison, side_by_side
+from neuromation.learning.evaluation.figures import Figure, Report
+from neuromation.learning.evaluation.measuring import measure
+
+__all__ = [
+    "CALIBRATION_BINS",
+    "ONNX_MAX_BYTES",
+    "RESAMPLES",
+    "WORST_MAX",
+    "ClassScore",
+    "Comparison",
+    "Evaluation",
+    "Figure",
+    "Predict",
+    "Report",
+    "accuracy_gain",
+    "evaluate",
+    "measure",
+    "onnx_session",
+    "predictor_onnx",
+    "predictor_torch",
+    "side_by_side",
+]
