@@ -21,6 +21,7 @@ from neuromation.learning.evaluation.classifiers import (
 from neuromation.learning.evaluation.comparison import Comparison, side_by_side
 from neuromation.learning.evaluation.figures import Figure, Report
 from neuromation.learning.evaluation.measuring import measure
+from neuromation.learning.evaluation.predicting import predict, predict_module, predict_onnx, renumbered
 
 __all__ = [
     "CALIBRATION_BINS",
@@ -37,7 +38,11 @@ __all__ = [
     "evaluate",
     "measure",
     "onnx_session",
+    "predict",
+    "predict_module",
+    "predict_onnx",
     "predictor_onnx",
     "predictor_torch",
+    "renumbered",
     "side_by_side",
 ]
