@@ -25,7 +25,7 @@ from neuromation.kernel.errors import Invalid, NeuromationError, TooLarge
 Handler = Callable[[dict[str, Any], Path, Path, Callable[[float, str], None]], dict[str, Any]]
 
 
-def serve(handler: Handler) -> None:
+def serve(handler: Handler, *, generates: bool = True) -> None:
     """Answer requests until the host closes the pipe.
 
     Args:
@@ -33,8 +33,10 @@ def serve(handler: Handler) -> None:
             files that it leaves in the folder `out` are sent to the host; the folder is emptied after each request.
             `inputs` is read-only. progress(fraction, text) may be called as often as it likes: most calls cost
             nothing.
+        generates: whether the handler may run a generator, which needs what the host has compiled.
     """
-    _bring_machine_code()
+    if generates:
+        _bring_machine_code()
     channel = _Channel(int(os.environ["NEUROMATION_FRAMES_FD"]))
     inputs, out = Path(os.environ["NEUROMATION_IN"]), Path(os.environ["NEUROMATION_OUT"])
     _limit_processes(int(os.environ["NEUROMATION_PROCESSES"]))
