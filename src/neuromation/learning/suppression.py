@@ -24,11 +24,13 @@ def overlaps(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
     down = np.minimum(left[:, None, 3], right[:, 3]) - np.maximum(left[:, None, 1], right[:, 1])
     shared = np.clip(across, 0, None) * np.clip(down, 0, None)
     union = _areas(left)[:, None] + _areas(right) - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    share: NDArray[Any] = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return share
 
 
 def _areas(boxes: NDArray[Any]) -> NDArray[Any]:
-    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    areas: NDArray[Any] = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    return areas
 
 
 def suppress(boxes: NDArray[Any], scores: NDArray[Any], *, overlap_max: float) -> NDArray[np.int64]:

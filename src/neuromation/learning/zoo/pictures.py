@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from neuromation.learning.problem import InputSpec, Problem
-from neuromation.learning.zoo.spec import ModelConfig, ModelSpec, Source
+from neuromation.learning.zoo.spec import ModelConfig, ModelSpec, PictureConfig, Source
 
 if TYPE_CHECKING:
     from neuromation.learning.learner import Learner
@@ -42,23 +43,133 @@ def _build_digits_cnn(config: DigitsCnnConfig, classes: int) -> Learner:
     )
 
 
+class ResNetConfig(PictureConfig):
+    """The knobs of `resnet18`."""
+
+
+class DropoutConfig(PictureConfig):
+    """The knobs of networks with one dropout before the last layer."""
+
+    dropout: float = Field(0.2, ge=0, le=0.9, description="share of the last features that a training step leaves out")
+
+
+class VggConfig(PictureConfig):
+    """The knobs of `vgg11`."""
+
+    hidden: int = Field(4096, ge=16, le=4096, description="units of each of the two hidden layers")
+    dropout: float = Field(0.5, ge=0, le=0.9, description="share of hidden units that a training step leaves out")
+
+
+def _torchvision(paper: str, url: str) -> Source:
+    return Source(library="torchvision", licence="BSD-3-Clause", paper=paper, url=url)
+
+
+def _from_torchvision(builder: str) -> Callable[[Any, int], Learner]:
+    def build(config: Any, classes: int) -> Learner:
+        from neuromation.learning.zoo.networks import classifiers
+
+        made: Learner = getattr(classifiers, builder)(config, classes)
+        return made
+
+    return build
+
+
+_COLOUR = "float32 (N, 3, height, width), sRGB values 0..255; normalised inside the network"
+_LOGITS = "logits (N, classes)"
+_DIGITS_CNN = ModelSpec(
+    name="digits-cnn",
+    title="Small convolutional network for one-channel symbols",
+    problem=Problem.CLASSIFICATION,
+    family="small CNN",
+    config_model=DigitsCnnConfig,
+    cu_per_sample=1 / 10_000,
+    input_description="float32 (N, 1, height, width), raw values 0..value_max; scaled inside the network",
+    output_description="logits (N, classes)",
+    source=Source(
+        library="neuromation",
+        licence="Apache-2.0",
+        paper="LeCun et al., Gradient-based learning applied to document recognition, 1998",
+        url="https://doi.org/10.1109/5.726791",
+    ),
+    build=_build_digits_cnn,
+    input_of=_digits_cnn_input,
+)
+
 SPECS = (
+    _DIGITS_CNN,
     ModelSpec(
-        name="digits-cnn",
-        title="Small convolutional network for one-channel symbols",
+        name="vgg11",
+        title="VGG-11: plain 3x3 convolutions, two large hidden layers",
         problem=Problem.CLASSIFICATION,
-        family="small CNN",
-        config_model=DigitsCnnConfig,
-        cu_per_sample=1 / 10_000,
-        input_description="float32 (N, 1, height, width), raw values 0..value_max; scaled inside the network",
-        output_description="logits (N, classes)",
-        source=Source(
-            library="neuromation",
-            licence="Apache-2.0",
-            paper="LeCun et al., Gradient-based learning applied to document recognition, 1998",
-            url="https://doi.org/10.1109/5.726791",
+        family="VGG",
+        config_model=VggConfig,
+        cu_per_sample=0.2,
+        input_description=_COLOUR,
+        output_description=_LOGITS,
+        source=_torchvision(
+            "Simonyan and Zisserman, Very deep convolutional networks for large-scale image recognition, 2014",
+            "https://arxiv.org/abs/1409.1556",
         ),
-        build=_build_digits_cnn,
-        input_of=_digits_cnn_input,
+        build=_from_torchvision("vgg11"),
+        prefix="net.",
+        pretrained="torchvision VGG11_Weights",
+    ),
+    ModelSpec(
+        name="googlenet",
+        title="GoogLeNet: inception modules, several kernel sizes side by side",
+        problem=Problem.CLASSIFICATION,
+        family="GoogLeNet",
+        config_model=DropoutConfig,
+        cu_per_sample=0.2,
+        input_description=_COLOUR,
+        output_description=_LOGITS,
+        source=_torchvision("Szegedy et al., Going deeper with convolutions, 2014", "https://arxiv.org/abs/1409.4842"),
+        build=_from_torchvision("googlenet"),
+        prefix="net.",
+        pretrained="torchvision GoogLeNet_Weights; the auxiliary heads are left out",
+    ),
+    ModelSpec(
+        name="resnet18",
+        title="ResNet-18: residual blocks",
+        problem=Problem.CLASSIFICATION,
+        family="ResNet",
+        config_model=ResNetConfig,
+        cu_per_sample=0.2,
+        input_description=_COLOUR,
+        output_description=_LOGITS,
+        source=_torchvision(
+            "He et al., Deep residual learning for image recognition, 2015", "https://arxiv.org/abs/1512.03385"
+        ),
+        build=_from_torchvision("resnet18"),
+        prefix="net.",
+        pretrained="torchvision ResNet18_Weights",
+    ),
+    ModelSpec(
+        name="squeezenet",
+        title="SqueezeNet 1.1: AlexNet's accuracy with fifty times fewer parameters",
+        problem=Problem.CLASSIFICATION,
+        family="SqueezeNet",
+        config_model=DropoutConfig,
+        cu_per_sample=0.2,
+        input_description=_COLOUR,
+        output_description=_LOGITS,
+        source=_torchvision("Iandola et al., SqueezeNet, 2016", "https://arxiv.org/abs/1602.07360"),
+        build=_from_torchvision("squeezenet"),
+        prefix="net.",
+        pretrained="torchvision SqueezeNet1_1_Weights",
+    ),
+    ModelSpec(
+        name="mobilenet-v3-small",
+        title="MobileNet v3 small: inverted residuals, squeeze and excitation",
+        problem=Problem.CLASSIFICATION,
+        family="MobileNet",
+        config_model=DropoutConfig,
+        cu_per_sample=0.2,
+        input_description=_COLOUR,
+        output_description=_LOGITS,
+        source=_torchvision("Howard et al., Searching for MobileNetV3, 2019", "https://arxiv.org/abs/1905.02244"),
+        build=_from_torchvision("mobilenet"),
+        prefix="net.",
+        pretrained="torchvision MobileNet_V3_Small_Weights",
     ),
 )

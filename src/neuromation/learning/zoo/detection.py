@@ -1,0 +1,156 @@
+"""Networks that find objects and outline them: their knobs and origins; refuses to load them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from neuromation.learning.problem import Problem
+from neuromation.learning.zoo.spec import SIDE_MAX, Exporter, ModelConfig, ModelSpec, Source
+
+if TYPE_CHECKING:
+    from neuromation.learning.learner import Learner
+
+
+class SsdLiteConfig(ModelConfig):
+    """The knobs of `ssdlite320`."""
+
+    height: int = Field(320, ge=96, le=SIDE_MAX, description="picture height in pixels")
+    width: int = Field(320, ge=96, le=SIDE_MAX, description="picture width in pixels")
+    reduced_tail: bool = Field(True, description="half the channels in the last stage; the published weights have all")
+
+
+class Ssd300Config(ModelConfig):
+    """The knobs of `ssd300`: none; its default boxes are laid out for this size."""
+
+    height: Literal[300] = Field(300, description="picture height in pixels")
+    width: Literal[300] = Field(300, description="picture width in pixels")
+
+
+class RcnnConfig(ModelConfig):
+    """The knobs of `faster-rcnn` and `mask-rcnn`."""
+
+    height: int = Field(320, ge=96, le=SIDE_MAX, description="picture height in pixels")
+    width: int = Field(320, ge=96, le=SIDE_MAX, description="picture width in pixels")
+    samples: int = Field(
+        128, ge=16, le=512, description="regions a picture that the second stage learns from; 512 in the paper"
+    )
+
+
+def _torchvision(paper: str, url: str) -> Source:
+    return Source(library="torchvision", licence="BSD-3-Clause", paper=paper, url=url)
+
+
+def _ssd(builder: str) -> Callable[[Any, int], Learner]:
+    def build(config: Any, classes: int) -> Learner:
+        from neuromation.learning.zoo.networks import ssd
+
+        made: Learner = getattr(ssd, builder)(config, classes)
+        return made
+
+    return build
+
+
+def _rcnn(builder: str) -> Callable[[Any, int], Learner]:
+    def build(config: Any, classes: int) -> Learner:
+        from neuromation.learning.zoo.networks import rcnn
+
+        made: Learner = getattr(rcnn, builder)(config, classes)
+        return made
+
+    return build
+
+
+_COLOUR = "float32 (N, 3, height, width), sRGB values 0..255; normalised inside the network"
+_SSD_PAPER = "Liu et al., SSD: Single shot multibox detector, 2015"
+_SSD_OUTPUT = "class logits (N, boxes, classes + 1), class 0 the background; offsets from default boxes (N, boxes, 4)"
+
+# As torchvision begins the layers that name and place boxes: nearly silent, so that training starts from the anchors.
+_RCNN_INITIAL = {
+    "rpn.head.cls_logits.weight": 0.01,
+    "rpn.head.bbox_pred.weight": 0.01,
+    "box_predictor.cls_score.weight": 0.01,
+    "box_predictor.bbox_pred.weight": 0.01,
+    "mask_predictor.mask_fcn_logits.weight": 0.01,
+}
+
+SPECS = (
+    ModelSpec(
+        name="ssdlite320",
+        title="SSDLite on MobileNet v3 large: one shot, depthwise heads",
+        problem=Problem.DETECTION,
+        family="SSD",
+        config_model=SsdLiteConfig,
+        cu_per_sample=0.2,
+        input_description=_COLOUR,
+        output_description=_SSD_OUTPUT,
+        source=_torchvision(
+            f"{_SSD_PAPER}; Howard et al., Searching for MobileNetV3, 2019", "https://arxiv.org/abs/1905.02244"
+        ),
+        build=_ssd("ssdlite320"),
+        export_note="decoding and non-maximum suppression stay outside the file",
+        # As torchvision begins the last layers of its heads.
+        initial={f"head.module_list.{level}.1.weight": 0.03 for level in range(6)},
+        prefix="net.",
+        pretrained="torchvision SSDLite320_MobileNet_V3_Large_Weights, with reduced_tail=false",
+    ),
+    ModelSpec(
+        name="ssd300",
+        title="SSD300 on VGG-16",
+        problem=Problem.DETECTION,
+        family="SSD",
+        config_model=Ssd300Config,
+        cu_per_sample=0.2,
+        input_description=_COLOUR,
+        output_description=_SSD_OUTPUT,
+        source=_torchvision(_SSD_PAPER, "https://arxiv.org/abs/1512.02325"),
+        build=_ssd("ssd300"),
+        export_note="decoding and non-maximum suppression stay outside the file",
+        # Its input is not scaled, only centred: values of about 70 become activations of about 1.
+        initial={"scale_weight": 20.0, "backbone.features.0.weight": 0.004},
+        prefix="net.",
+        pretrained="torchvision SSD300_VGG16_Weights",
+    ),
+    ModelSpec(
+        name="faster-rcnn",
+        title="Faster R-CNN on MobileNet v3 large with a feature pyramid",
+        problem=Problem.DETECTION,
+        family="Faster R-CNN",
+        config_model=RcnnConfig,
+        cu_per_sample=0.2,
+        input_description=_COLOUR,
+        output_description="corners (N, 100, 4) in pixels, scores (N, 100), labels (N, 100); padding has score 0",
+        source=_torchvision(
+            "Ren et al., Faster R-CNN: Towards real-time object detection with region proposal networks, 2015",
+            "https://arxiv.org/abs/1506.01497",
+        ),
+        build=_rcnn("faster_rcnn"),
+        exporter=Exporter.TRACED,
+        export_note="a batch of one picture; proposals and suppression are in the file",
+        initial=_RCNN_INITIAL,
+        prefix="net.",
+        pretrained="torchvision FasterRCNN_MobileNet_V3_Large_320_FPN_Weights",
+    ),
+    ModelSpec(
+        name="mask-rcnn",
+        title="Mask R-CNN on ResNet-50 with a feature pyramid",
+        problem=Problem.INSTANCE_SEGMENTATION,
+        family="Mask R-CNN",
+        config_model=RcnnConfig,
+        cu_per_sample=0.2,
+        input_description=_COLOUR,
+        output_description=(
+            "corners (N, 100, 4) in pixels, scores (N, 100), labels (N, 100), masks of the boxes (N, 100, 28, 28); "
+            "padding has score 0"
+        ),
+        source=_torchvision("He et al., Mask R-CNN, 2017", "https://arxiv.org/abs/1703.06870"),
+        build=_rcnn("mask_rcnn"),
+        exporter=Exporter.TRACED,
+        export_note="a batch of one picture; proposals and suppression are in the file",
+        initial=_RCNN_INITIAL,
+        prefix="net.",
+        pretrained="torchvision MaskRCNN_ResNet50_FPN_Weights",
+    ),
+)

@@ -1,0 +1,1 @@
+"""The zoo's networks as torch modules; owns layers, losses and decoding, refuses to know names and orders."""
