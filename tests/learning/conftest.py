@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from learning_builders import CLASSES, MODEL, some_symbols
+from learning_builders import CLASSES, MODEL, symbol_samples
 
 from neuromation.learning.training import Trained, train_segments
 from neuromation.learning.weights import Weights
@@ -15,10 +15,8 @@ from neuromation.learning.zoo import initial_weights
 @pytest.fixture(scope="session")
 def run_arguments() -> dict[str, Any]:
     """A run that learns the symbols in some seconds, in three segments of unequal length."""
-    images, labels = some_symbols(600)
     return {
-        "images": images,
-        "labels": labels,
+        "samples": symbol_samples(600),
         "steps": 100,
         "segments": 3,
         "batch_size": 32,
@@ -35,4 +33,4 @@ def start_weights() -> Weights:
 
 @pytest.fixture(scope="session")
 def trained(start_weights: Weights, run_arguments: dict[str, Any]) -> Trained:
-    return train_segments(MODEL, {}, CLASSES, start_weights, **run_arguments)
+    return train_segments(MODEL, {}, start=start_weights, **run_arguments)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromation.kernel.rng import unit_rng
+from neuromation.learning.problem import Problem, Samples
 from neuromation.learning.weights import Weights
 
 MODEL = "digits-cnn"
@@ -25,6 +26,12 @@ def some_symbols(count: int, *, seed: int = 1) -> tuple[NDArray[np.uint8], NDArr
         if label in (1, 2):
             images[i, 1:7, column] += 10
     return np.minimum(images, 16).astype(np.uint8), labels.astype(np.int64)
+
+
+def symbol_samples(count: int, *, seed: int = 1) -> Samples:
+    """The same, as samples."""
+    images, labels = some_symbols(count, seed=seed)
+    return Samples(Problem.CLASSIFICATION, images, labels.tolist(), CLASSES)
 
 
 def some_weights(*, seed: int = 0, tensors: dict[str, tuple[int, ...]] | None = None) -> Weights:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from learning_builders import CLASSES, MODEL, some_symbols
+from learning_builders import CLASSES, MODEL, some_symbols, symbol_samples
+from small_networks import some_objects
 
-from neuromation.learning import training
+from neuromation.learning.augmentation import Augment
 from neuromation.learning.errors import (
     BadConfig,
     BadRecipe,
-    BadTrainingData,
     BadWeights,
-    ClassesMismatch,
     TrainingDiverged,
     UnknownModel,
+    WrongProblem,
 )
 from neuromation.learning.evaluation import evaluate, predictor_torch
 from neuromation.learning.training import Trained, replay_segment, train_segments
@@ -25,7 +26,7 @@ from neuromation.learning.weights import Weights, relative_distance, weights_has
 
 
 def a_short_run(start: Weights, arguments: dict[str, Any], **changes: Any) -> Weights:
-    return train_segments(MODEL, {}, CLASSES, start, **(arguments | {"steps": 6, "segments": 1} | changes)).weights
+    return train_segments(MODEL, {}, start=start, **(arguments | {"steps": 6, "segments": 1} | changes)).weights
 
 
 def test_the_network_learns_symbols_it_has_not_seen(trained: Trained) -> None:
@@ -44,7 +45,7 @@ def test_a_segment_replayed_alone_equals_the_original(
     segment: int, trained: Trained, start_weights: Weights, run_arguments: dict[str, Any]
 ) -> None:
     before = start_weights if segment == 0 else trained.segments[segment - 1]
-    replayed = replay_segment(MODEL, {}, CLASSES, before, segment=segment, **run_arguments)
+    replayed = replay_segment(MODEL, {}, before=before, segment=segment, **run_arguments)
     assert all(np.array_equal(replayed[name], trained.segments[segment][name]) for name in replayed)
     assert weights_hash(replayed) == weights_hash(trained.segments[segment])
 
@@ -55,7 +56,9 @@ def test_training_leaves_its_start_alone(start_weights: Weights, run_arguments: 
     assert weights_hash(start_weights) == before
 
 
-@pytest.mark.parametrize("change", [{"seed": 6}, {"lr": 1e-3}, {"steps": 7}, {"batch_size": 31}, {"augment": False}])
+@pytest.mark.parametrize(
+    "change", [{"seed": 6}, {"lr": 1e-3}, {"steps": 7}, {"batch_size": 31}, {"augment": Augment()}]
+)
 def test_another_recipe_gives_another_hash(
     change: dict[str, Any], start_weights: Weights, run_arguments: dict[str, Any]
 ) -> None:
@@ -65,20 +68,9 @@ def test_another_recipe_gives_another_hash(
 
 
 def test_work_on_other_data_is_far_from_the_replay(start_weights: Weights, run_arguments: dict[str, Any]) -> None:
-    images, labels = some_symbols(600, seed=9)
     honest = a_short_run(start_weights, run_arguments)
-    other = a_short_run(start_weights, run_arguments, images=images, labels=labels)
+    other = a_short_run(start_weights, run_arguments, samples=symbol_samples(600, seed=9))
     assert relative_distance(other, honest, start=start_weights) > 0.1
-
-
-def test_every_sample_is_used_once_before_any_is_used_again() -> None:
-    order = training._SampleOrder(10, 4)
-    drawn = np.concatenate([order.batch(step, 4) for step in range(5)])
-    assert sorted(drawn[:10]) == sorted(drawn[10:]) == list(range(10))
-
-
-def test_a_batch_may_be_larger_than_the_data() -> None:
-    assert np.bincount(training._SampleOrder(3, 4).batch(1, 9)).tolist() == [3, 3, 3]
 
 
 def test_the_runtime_of_the_process_is_as_before(start_weights: Weights, run_arguments: dict[str, Any]) -> None:
@@ -92,48 +84,34 @@ def test_the_runtime_of_the_process_is_as_before(start_weights: Weights, run_arg
 
 
 def test_a_trial_repeats_bit_by_bit() -> None:
-    images, labels = some_symbols(100)
-    first, again = (
-        run_trial(MODEL, {}, CLASSES, images=images, labels=labels, steps=5, batch_size=16, lr=3e-3, seed=8)
-        for _ in range(2)
-    )
+    samples = symbol_samples(100)
+    first, again = (run_trial(MODEL, {}, samples, steps=5, batch_size=16, lr=3e-3, seed=8) for _ in range(2))
     assert weights_hash(first) == weights_hash(again)
 
 
 def test_training_that_diverges_says_so(run_arguments: dict[str, Any], start_weights: Weights) -> None:
     huge = {name: np.full_like(array, 9e5) for name, array in start_weights.items()}
     with pytest.raises(TrainingDiverged, match="lower the learning rate"):
-        train_segments(MODEL, {"value_max": 1e-9}, CLASSES, huge, **run_arguments)
+        train_segments(MODEL, {"value_max": 1e-9}, start=huge, **run_arguments)
 
 
-def test_labels_beyond_the_classes_are_a_mismatch(start_weights: Weights, run_arguments: dict[str, Any]) -> None:
-    with pytest.raises(ClassesMismatch, match="from 0 to 3"):
-        a_short_run(start_weights, run_arguments, labels=np.arange(600) % 4)
+def test_pictures_of_another_size_are_fitted(start_weights: Weights, run_arguments: dict[str, Any]) -> None:
+    large = [np.kron(picture, np.ones((2, 2), np.uint8)) for picture in run_arguments["samples"].inputs]
+    samples = replace(run_arguments["samples"], inputs=large)
+    assert weights_hash(a_short_run(start_weights, run_arguments, samples=samples))
+
+
+def test_samples_of_another_problem_are_refused(start_weights: Weights, run_arguments: dict[str, Any]) -> None:
+    with pytest.raises(WrongProblem, match="made for classification"):
+        a_short_run(start_weights, run_arguments, samples=some_objects(4))
 
 
 def test_weights_of_another_number_of_classes_are_refused(
     start_weights: Weights, run_arguments: dict[str, Any]
 ) -> None:
+    samples = replace(run_arguments["samples"], classes=(*CLASSES, "cross"))
     with pytest.raises(BadWeights, match="head"):
-        train_segments(MODEL, {}, (*CLASSES, "cross"), start_weights, **run_arguments)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"images": np.zeros((600, 8, 8), np.float32)},
-        {"images": np.zeros((600, 64), np.uint8)},
-        {"images": np.zeros((600, 9, 8), np.uint8)},
-        {"images": np.zeros((0, 8, 8), np.uint8), "labels": np.zeros(0, np.int64)},
-        {"labels": np.zeros(599, np.int64)},
-        {"labels": np.zeros(600, np.int32)},
-    ],
-)
-def test_arrays_of_another_form_are_refused(
-    change: dict[str, Any], start_weights: Weights, run_arguments: dict[str, Any]
-) -> None:
-    with pytest.raises(BadTrainingData):
-        a_short_run(start_weights, run_arguments, **change)
+        train_segments(MODEL, {}, start=start_weights, **(run_arguments | {"samples": samples}))
 
 
 @pytest.mark.parametrize(
@@ -160,13 +138,13 @@ def test_a_recipe_out_of_range_is_refused(
 
 def test_a_segment_that_does_not_exist_is_refused(start_weights: Weights, run_arguments: dict[str, Any]) -> None:
     with pytest.raises(BadRecipe, match="no segment 3"):
-        replay_segment(MODEL, {}, CLASSES, start_weights, segment=3, **run_arguments)
+        replay_segment(MODEL, {}, before=start_weights, segment=3, **run_arguments)
 
 
 def test_unknown_models_and_configurations_are_refused(start_weights: Weights, run_arguments: dict[str, Any]) -> None:
     with pytest.raises(UnknownModel, match="digits-cnn"):
-        train_segments("digits-rnn", {}, CLASSES, start_weights, **run_arguments)
+        train_segments("digits-rnn", {}, start=start_weights, **run_arguments)
     with pytest.raises(BadConfig, match="channels"):
-        train_segments(MODEL, {"channels": 0}, CLASSES, start_weights, **run_arguments)
+        train_segments(MODEL, {"channels": 0}, start=start_weights, **run_arguments)
     with pytest.raises(BadConfig, match="wings"):
-        train_segments(MODEL, {"wings": 2}, CLASSES, start_weights, **run_arguments)
+        train_segments(MODEL, {"wings": 2}, start=start_weights, **run_arguments)

@@ -11,8 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from neuromation.kernel.errors import Invalid
 from neuromation.kernel.hashing import merkle_root
 
@@ -62,11 +60,8 @@ def train(spec: Json, files: dict[str, Path], out: Path, progress: Progress) -> 
     from neuromation.learning.weights import weights_hash, weights_to_bytes
 
     start = _weights(spec, files["start.safetensors"])
-    images, labels = _pictures(files)
-    model, config, classes = spec["model"], spec["config"], spec["classes"]
-    done = train_segments(
-        model, config, classes, start, images=images, labels=labels, segments=spec["segments"], **_recipe(spec)
-    )
+    samples = _samples(spec, files)
+    done = train_segments(spec["model"], spec["config"], samples, start, segments=spec["segments"], **_recipe(spec))
     for number, weights in enumerate(done.segments, 1):
         (out / f"segment-{number}.safetensors").write_bytes(weights_to_bytes(weights))
     (out / DELTA_FILE).write_bytes(compress_delta(delta_of(start, done.weights)))
@@ -78,6 +73,7 @@ def trial(spec: Json, files: dict[str, Path], out: Path, progress: Progress) -> 
     """A small set with given parameters and a small training on it; leaves: the set's root, the weights."""
     from neuromation.learning.trial import run_trial
     from neuromation.learning.weights import weights_hash, weights_to_bytes
+    from neuromation.synthetic.formats.examples import examples_of_generator
     from neuromation.synthetic.generator import unit_hash
 
     generator, params = _generator(spec)
@@ -86,15 +82,11 @@ def trial(spec: Json, files: dict[str, Path], out: Path, progress: Progress) -> 
         units.append(generator.unit(params, spec["seed"], index))
         if index % 64 == 0:
             progress(0.5 * index / spec["units"], "generating")
-    images = np.stack([unit.picture for unit in units])
-    labels = np.array([unit.label for unit in units], np.int64)
     progress(0.5, "training")
     weights = run_trial(
         spec["model"],
         spec["config"],
-        spec["classes"],
-        images=images,
-        labels=labels,
+        _asked(spec, examples_of_generator(generator, params, units, masks=_wants_masks(spec))),
         steps=spec["steps"],
         batch_size=spec["batch_size"],
         lr=spec["lr"],
@@ -125,14 +117,11 @@ def _train_again(spec: Json, units: list[int], files: dict[str, Path], out: Path
     from neuromation.learning.weights import weights_hash, weights_to_bytes
 
     before = _weights(spec, files["from.safetensors"])
-    images, labels = _pictures(files)
     weights = replay_segment(
         spec["model"],
         spec["config"],
-        spec["classes"],
+        _samples(spec, files),
         before,
-        images=images,
-        labels=labels,
         segment=units[0],
         segments=spec["segments"],
         **_recipe(spec),
@@ -149,8 +138,10 @@ def _trial_again(spec: Json, units: list[int], files: dict[str, Path], out: Path
 
 def benchmark(spec: Json, files: dict[str, Path], out: Path, progress: Progress) -> Json:
     """The node's speed at both kinds of work in CU/s, by the reference work of each kind (docs/glossary.md: CU)."""
+    from neuromation.learning.gathering import gathered
     from neuromation.learning.trial import run_trial
     from neuromation.learning.zoo import get_model
+    from neuromation.synthetic.formats.examples import examples_of_generator
     from neuromation.synthetic.generator import get_generator
 
     generator, model = get_generator("digits"), get_model("digits-cnn")
@@ -162,13 +153,12 @@ def benchmark(spec: Json, files: dict[str, Path], out: Path, progress: Progress)
         units.append(generator.unit(params, 0, 64 + made))
         made += 1
     render = made * generator.cu_per_unit / (time.perf_counter() - start)
-    images = np.stack([u.picture for u in units])
-    labels = np.array([u.label for u in units], np.int64)
+    samples = gathered(model.problem, examples_of_generator(generator, params, units))
     recipe: Json = {"batch_size": 64, "lr": 0.003, "seed": 0}
-    run_trial(model.name, {}, generator.classes, images=images, labels=labels, steps=4, **recipe)
+    run_trial(model.name, {}, samples, steps=4, **recipe)
     steps, start = 0, time.perf_counter()
     while time.perf_counter() - start < BENCHMARK_S:
-        run_trial(model.name, {}, generator.classes, images=images, labels=labels, steps=24, **recipe)
+        run_trial(model.name, {}, samples, steps=24, **recipe)
         steps += 24
     train_speed = steps * 64 * model.cu_per_sample / (time.perf_counter() - start)
     return {"render_cu_per_s": render, "train_cu_per_s": train_speed}
@@ -196,14 +186,30 @@ def _weights(spec: Json, path: Path) -> Any:
     return weights_from_bytes(path.read_bytes(), initial_weights(spec["model"], spec["config"], spec["classes"], 0))
 
 
-def _pictures(files: dict[str, Path]) -> tuple[Any, Any]:
-    """The pictures and labels of a task's shards, in the order of their names."""
-    from neuromation.synthetic.formats.labelled import from_shard
-    from neuromation.synthetic.formats.shard import decode_shard
+def _samples(spec: Json, files: dict[str, Path]) -> Any:
+    """What a task's model learns from: its shards, in the order of their numbers."""
+    from neuromation.learning.gathering import joined
+    from neuromation.synthetic.formats.examples import examples_of_shard
 
     names = sorted((n for n in files if n.startswith("data-")), key=lambda n: int(n[5:].split(".")[0]))
-    parts = [from_shard(decode_shard(files[name].read_bytes())) for name in names]
-    return np.concatenate([p.images for p in parts]), np.concatenate([p.labels for p in parts])
+    masks = _wants_masks(spec)
+    return joined([_asked(spec, examples_of_shard(files[name].read_bytes(), masks=masks)) for name in names])
+
+
+def _asked(spec: Json, known: Any) -> Any:
+    """What is known, as samples of the problem of a task's model, no larger than it needs them."""
+    from neuromation.learning.gathering import gathered, reduced
+    from neuromation.learning.zoo import get_model
+
+    model = get_model(spec["model"])
+    return reduced(gathered(model.problem, known), model.input_of(model.check_config(spec["config"])))
+
+
+def _wants_masks(spec: Json) -> bool:
+    from neuromation.learning.problem import Problem
+    from neuromation.learning.zoo import get_model
+
+    return get_model(spec["model"]).problem is Problem.INSTANCE_SEGMENTATION
 
 
 if __name__ == "__main__":

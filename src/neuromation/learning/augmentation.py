@@ -7,7 +7,7 @@ moves pixels is one affine map, so that boxes and masks move with the picture an
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,9 @@ class Augment:
         mask_time, mask_frequency: silence a span of up to this share of the time, or a band of up to this share of the
             spectrum (after Park et al., "SpecAugment", 2019).
 
+    Small symbols on an even ground, one channel:
+        symbols: nudge some by a pixel, make strokes paler or darker, add a little noise (`augment`).
+
     Raises:
         BadRecipe: a knob is out of its range.
     """
@@ -73,6 +76,7 @@ class Augment:
     gain_db: float = 0.0
     mask_time: float = 0.0
     mask_frequency: float = 0.0
+    symbols: bool = False
 
     def __post_init__(self) -> None:
         for knob in fields(self):
@@ -82,6 +86,11 @@ class Augment:
         low, high = self.zoom
         if not ZOOM_MIN <= low <= high <= ZOOM_MAX:
             raise BadRecipe(f"a zoom goes from low to high within {ZOOM_MIN:g}..{ZOOM_MAX:g}, not {low} to {high}")
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether anything changes in single samples, before they meet in a batch."""
+        return replace(self, mixup=0.0, symbols=False) != Augment()
 
     @property
     def moves(self) -> bool:
@@ -94,6 +103,7 @@ _MOST = {"rotate_deg": 180.0, "blur": 50.0, "mixup": 10.0, "shift_s": 600.0, "ga
 
 # What suits most pictures of things, and most sounds, when nobody has chosen.
 GENTLE = Augment(zoom=(0.85, 1.15), shift=0.08, rotate_deg=5, brightness=0.2, contrast=0.2, colour=0.15, noise=0.02)
+SYMBOLS = Augment(symbols=True)
 GENTLE_SOUND = Augment(shift_s=0.1, gain_db=6, noise=0.05, mask_time=0.1, mask_frequency=0.1)
 
 

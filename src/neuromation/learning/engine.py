@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,36 +12,45 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.nn import functional
 
+from neuromation.kernel.rng import unit_rng
+from neuromation.learning.batches import batch
 from neuromation.learning.errors import TrainingDiverged
+from neuromation.learning.learner import Learner
+from neuromation.learning.problem import InputSpec, Samples
 from neuromation.learning.weights import VALUE_MAX, Array, Weights, check_weights
 from neuromation.learning.zoo import check_classes, get_model
 
-LABEL_SMOOTHING = 0.1
 WEIGHT_DECAY = 0.02
+CLIP_NORM = 10.0  # of all gradients together; healthy steps are well below
 BETAS = (0.9, 0.99)
 LOSS_MAX = 1e4  # guessing costs log(classes), below 7; nothing comes back from this far
 _PREDICT_BATCH = 512
+_LOSS_VALUES = 4_000_000  # input values of one batch without gradients
 
-Batch = tuple[Array, NDArray[np.int64], float]  # pictures (B, H, W), labels (B,), learning rate of this step
+# Inputs (B, ...) and targets as `batches.batch` gives them, the learning rate of this step, and the seed of its dropout.
+Batch = tuple[Array, Sequence[Any], float, int]
 
 
 @contextmanager
-def canonical_runtime() -> Iterator[None]:
+def canonical_runtime(threads: int = 1) -> Iterator[None]:
     """One thread and deterministic kernels inside the block; what was set before comes back after it.
 
     This makes results equal bit by bit on one kind of processor. Across kinds, set `CANONICAL_ENVIRONMENT` of
     `training.py` before torch is loaded, and compare with a tolerance.
     """
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
+    before, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.set_num_threads(threads)
+    # A few kernels say that they are not deterministic and are, with one thread of a processor: max_unpool2d.
+    torch.use_deterministic_algorithms(True, warn_only=True)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation.*")
+            yield
     finally:
-        torch.use_deterministic_algorithms(deterministic)
-        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic, warn_only=warns)
+        torch.set_num_threads(before)
 
 
 def shapes_of(model: str, config: Mapping[str, object], classes: Sequence[str]) -> dict[str, tuple[int, ...]]:
@@ -57,7 +68,7 @@ def _state(module: nn.Module) -> dict[str, torch.Tensor]:
 
 def module_of(
     weights: Mapping[str, Array], model: str, config: Mapping[str, object], classes: Sequence[str]
-) -> nn.Module:
+) -> Learner:
     """The torch module of a model, holding copies of these weights. Raises BadWeights for another network's."""
     spec = get_model(model)
     module = spec.build(spec.check_config(config), len(check_classes(classes)))
@@ -77,11 +88,11 @@ def weights_of(module: nn.Module) -> Weights:
     return {name: tensor.detach().numpy().copy() for name, tensor in sorted(_state(module).items())}
 
 
-def run_steps(module: nn.Module, batches: Iterable[Batch]) -> list[float]:
+def run_steps(module: Learner, batches: Iterable[Batch]) -> list[float]:
     """Train `module` in place, one step a batch, and return the loss of each step.
 
-    AdamW (Loshchilov and Hutter 2019) with label smoothing. The optimiser starts empty: its state is no part of the
-    weights, so that whoever has the weights at the start can repeat these steps.
+    AdamW (Loshchilov and Hutter 2019). The optimiser starts empty, and dropout is drawn by the batch's own seed: neither
+    is part of the weights, so that whoever has the weights at the start can repeat these steps.
 
     Raises:
         TrainingDiverged: a loss is not a number or over LOSS_MAX, or a value of the result is over VALUE_MAX.
@@ -89,16 +100,17 @@ def run_steps(module: nn.Module, batches: Iterable[Batch]) -> list[float]:
     optimiser = torch.optim.AdamW(module.parameters(), lr=1.0, betas=BETAS, weight_decay=WEIGHT_DECAY, fused=True)
     losses: list[float] = []
     module.train()
-    with canonical_runtime(), torch.enable_grad():
-        for images, labels, lr in batches:
+    with canonical_runtime(), torch.random.fork_rng(devices=[]), torch.enable_grad():
+        for inputs, targets, lr, seed in batches:
+            torch.manual_seed(seed)
             optimiser.param_groups[0]["lr"] = lr
             optimiser.zero_grad()
-            answers = module(torch.from_numpy(images).unsqueeze(1))[0]
-            loss = functional.cross_entropy(answers, torch.from_numpy(labels), label_smoothing=LABEL_SMOOTHING)
+            loss = module.loss(torch.from_numpy(inputs), targets)
             losses.append(float(loss.item()))
             if not losses[-1] <= LOSS_MAX:  # also when it is not a number
                 raise _diverged(len(losses))
             torch.autograd.backward(loss)
+            torch.nn.utils.clip_grad_norm_(module.parameters(), CLIP_NORM)
             optimiser.step()
     if not all(bool((tensor.abs() <= VALUE_MAX).all()) for tensor in _state(module).values()):
         raise _diverged(len(losses))
@@ -109,12 +121,24 @@ def _diverged(step: int) -> TrainingDiverged:
     return TrainingDiverged(f"the training diverged at step {step} of a segment; lower the learning rate", step=step)
 
 
+def loss_of(module: Learner, spec: InputSpec, samples: Samples) -> float:
+    """The mean loss of a module in use, dropout and batch statistics at rest, on samples as they are."""
+    total, size = 0.0, max(1, min(_PREDICT_BATCH, _LOSS_VALUES // math.prod(spec.shape)))
+    module.eval()
+    with canonical_runtime(), torch.inference_mode():
+        for first in range(0, len(samples), size):
+            places = range(first, min(first + size, len(samples)))
+            inputs, targets = batch(samples, places, spec, rng=unit_rng(0, 0, "nothing is drawn"))
+            total += float(module.loss(torch.from_numpy(inputs), targets).item()) * len(places)
+    return total / len(samples)
+
+
 def logits(module: nn.Module, images: NDArray[Any]) -> Array:
     """The module's raw answers, float32 (N, classes), on raw pictures (N, H, W)."""
     parts = []
     module.eval()
     with canonical_runtime(), torch.inference_mode():
         for first in range(0, len(images), _PREDICT_BATCH):
-            batch = torch.from_numpy(np.asarray(images[first : first + _PREDICT_BATCH], np.float32)).unsqueeze(1)
-            parts.append(module(batch)[0].numpy())
+            some = torch.from_numpy(np.asarray(images[first : first + _PREDICT_BATCH], np.float32)).unsqueeze(1)
+            parts.append(module(some)[0].numpy())
     return np.concatenate(parts)

@@ -11,7 +11,6 @@ import dataclasses
 import hashlib
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -357,18 +356,10 @@ def _runtime(threads: int) -> Iterator[None]:
     """So many threads, deterministic kernels where there are any, and a random state of its own inside the block."""
     import torch
 
-    before, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    warns = torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.set_num_threads(threads)
-    # On a processor every kernel is, with one thread; a few say that they are not (max_unpool2d), and still are.
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        with torch.random.fork_rng(devices=[]), torch.enable_grad(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation.*")
-            yield
-    finally:
-        torch.use_deterministic_algorithms(deterministic, warn_only=warns)
-        torch.set_num_threads(before)
+    from neuromation.learning.engine import canonical_runtime
+
+    with canonical_runtime(threads), torch.random.fork_rng(devices=[]), torch.enable_grad():
+        yield
 
 
 @contextmanager

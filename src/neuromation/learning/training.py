@@ -18,8 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromation.kernel.rng import SEED_MAX, unit_rng
-from neuromation.learning.augmentation import augment as augmented
+from neuromation.learning.augmentation import GENTLE, GENTLE_SOUND, SYMBOLS, Augment
+from neuromation.learning.batches import SampleOrder, batch, check_compatible
 from neuromation.learning.errors import BadRecipe, BadTrainingData, ClassesMismatch
+from neuromation.learning.problem import Problem, Samples
 from neuromation.learning.weights import Array, Weights
 from neuromation.learning.zoo import check_classes, get_model
 
@@ -47,7 +49,7 @@ CANONICAL_ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True)
 class SegmentMetrics:
-    """How one segment went: losses are means of cross-entropy over the first and last tenth of its steps."""
+    """How one segment went: losses are means over the first and last tenth of its steps."""
 
     steps: int
     loss_first: float
@@ -73,70 +75,69 @@ class _Run:
 
     model: str
     config: Mapping[str, object]
-    classes: tuple[str, ...]
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
+    samples: Samples
     steps: int
     segments: int
     batch_size: int
     lr: float
     lr_end: float
     seed: int
-    augment: bool
+    augment: Augment
 
     def bounds(self, segment: int) -> tuple[int, int]:
         return self.steps * segment // self.segments, self.steps * (segment + 1) // self.segments
 
 
+def usual_augment(model: str, config: Mapping[str, object]) -> Augment:
+    """What is changed at random in a network's samples when nobody has chosen. Raises UnknownModel, BadConfig."""
+    spec = get_model(model)
+    if spec.problem is Problem.AUDIO_CLASSIFICATION:
+        return GENTLE_SOUND
+    return SYMBOLS if spec.input_of(spec.check_config(config)).channels == 1 else GENTLE
+
+
 def train_segments(
     model: str,
     config: Mapping[str, object],
-    classes: Sequence[str],
+    samples: Samples,
     start: Mapping[str, Array],
     *,
-    images: NDArray[np.uint8],
-    labels: NDArray[np.int64],
     steps: int,
     segments: int,
     batch_size: int,
     lr: float,
     seed: int,
     lr_end: float | None = None,
-    augment: bool = True,
+    augment: Augment | None = None,
 ) -> Trained:
     """Train from `start` and keep the weights after each segment.
 
     Args:
-        model: name in the zoo; `config` and `classes` are its configuration and class names.
+        model: name in the zoo; `config` is its configuration.
+        samples: what it learns from; its classes are theirs.
         start: weights to begin with; not changed.
-        images: raw pictures (N, H, W) of the model's size.
-        labels: indices into `classes` (N,).
         steps: optimiser steps in all, 1..STEPS_MAX.
         segments: pieces of nearly equal length, 1..min(steps, SEGMENTS_MAX).
         batch_size: samples a step, 1..BATCH_MAX; a data set may be smaller.
         lr: learning rate of the first step; it falls along a cosine to `lr_end` at the last (None: stays).
-        seed: decides the order of samples and the augmentation.
-        augment: shift, scale and disturb the pictures a little.
+        seed: decides the order of samples, augmentation and dropout.
+        augment: what changes in the samples at random; None: what is usual for the model.
 
     Raises:
-        UnknownModel, BadConfig, BadWeights, BadRecipe, BadTrainingData, ClassesMismatch: the input is wrong.
+        UnknownModel, BadConfig, BadWeights, BadRecipe, WrongProblem: the input is wrong.
         TrainingDiverged: the loss is no longer finite.
     """
     run = _checked(
-        _Run(
-            model=model,
-            config=config,
-            classes=tuple(classes),
-            images=images,
-            labels=labels,
-            steps=steps,
-            segments=segments,
-            batch_size=batch_size,
-            lr=lr,
-            lr_end=lr if lr_end is None else lr_end,
-            seed=seed,
-            augment=augment,
-        )
+        model=model,
+        config=config,
+        samples=samples,
+        steps=steps,
+        segments=segments,
+        batch_size=batch_size,
+        lr=lr,
+        lr_end=lr_end,
+        seed=seed,
+        augment=augment,
     )
     kept: list[Weights] = []
     metrics: list[SegmentMetrics] = []
@@ -151,11 +152,9 @@ def train_segments(
 def replay_segment(
     model: str,
     config: Mapping[str, object],
-    classes: Sequence[str],
+    samples: Samples,
     before: Mapping[str, Array],
     *,
-    images: NDArray[np.uint8],
-    labels: NDArray[np.int64],
     segment: int,
     steps: int,
     segments: int,
@@ -163,7 +162,7 @@ def replay_segment(
     lr: float,
     seed: int,
     lr_end: float | None = None,
-    augment: bool = True,
+    augment: Augment | None = None,
 ) -> Weights:
     """The weights after `segment` (0..segments-1) of `train_segments` with the same arguments.
 
@@ -171,20 +170,16 @@ def replay_segment(
     Raises what `train_segments` raises.
     """
     run = _checked(
-        _Run(
-            model=model,
-            config=config,
-            classes=tuple(classes),
-            images=images,
-            labels=labels,
-            steps=steps,
-            segments=segments,
-            batch_size=batch_size,
-            lr=lr,
-            lr_end=lr if lr_end is None else lr_end,
-            seed=seed,
-            augment=augment,
-        )
+        model=model,
+        config=config,
+        samples=samples,
+        steps=steps,
+        segments=segments,
+        batch_size=batch_size,
+        lr=lr,
+        lr_end=lr_end,
+        seed=seed,
+        augment=augment,
     )
     if not 0 <= segment < segments:
         raise BadRecipe(f"there is no segment {segment}; this run has 0..{segments - 1}")
@@ -194,7 +189,7 @@ def replay_segment(
 def _train(run: _Run, before: Mapping[str, Array], segment: int) -> tuple[Weights, SegmentMetrics]:
     from neuromation.learning import engine
 
-    module = engine.module_of(before, run.model, run.config, run.classes)
+    module = engine.module_of(before, run.model, run.config, run.samples.classes)
     began = time.perf_counter()
     losses = engine.run_steps(module, _batches(run, segment))
     seconds = time.perf_counter() - began
@@ -205,32 +200,13 @@ def _train(run: _Run, before: Mapping[str, Array], segment: int) -> tuple[Weight
 
 def _batches(run: _Run, segment: int) -> Iterator[Batch]:
     first, end = run.bounds(segment)
-    value_max = float(getattr(get_model(run.model).check_config(run.config), "value_max", 255.0))
-    order = _SampleOrder(len(run.images), run.seed)
+    spec = get_model(run.model)
+    taken = spec.input_of(spec.check_config(run.config))
+    order = SampleOrder(len(run.samples), run.seed)
     for step in range(first, end):
-        chosen = order.batch(step, run.batch_size)
-        pictures = run.images[chosen].astype(np.float32)
-        if run.augment:
-            pictures = augmented(pictures, value_max=value_max, rng=unit_rng(run.seed, step, "augment"))
-        yield pictures, run.labels[chosen], _learning_rate(run, step, step - first)
-
-
-class _SampleOrder:
-    """An endless series of shuffled epochs; any step's samples are found without those before it."""
-
-    def __init__(self, count: int, seed: int) -> None:
-        self._count, self._seed = count, seed
-        self._epoch, self._order = -1, np.empty(0, np.int64)
-
-    def batch(self, step: int, size: int) -> NDArray[np.int64]:
-        places = np.arange(step * size, (step + 1) * size)
-        epochs, within = np.divmod(places, self._count)
-        return np.concatenate([self._shuffled(int(epoch))[within[epochs == epoch]] for epoch in np.unique(epochs)])
-
-    def _shuffled(self, epoch: int) -> NDArray[np.int64]:
-        if epoch != self._epoch:
-            self._epoch, self._order = epoch, unit_rng(self._seed, epoch, "sample-order").permutation(self._count)
-        return self._order
+        rng = unit_rng(run.seed, step, "augment")
+        inputs, targets = batch(run.samples, order.batch(step, run.batch_size), taken, rng=rng, augment=run.augment)
+        yield inputs, targets, _learning_rate(run, step, step - first), (run.seed * 1_000_003 + step) % 2**63
 
 
 def _learning_rate(run: _Run, step: int, step_in_segment: int) -> float:
@@ -239,21 +215,36 @@ def _learning_rate(run: _Run, step: int, step_in_segment: int) -> float:
     return planned * min(1.0, (step_in_segment + 1) / WARMUP_STEPS)
 
 
-def _checked(run: _Run) -> _Run:
-    settings = get_model(run.model).check_config(run.config)
-    check_data(run.images, run.labels, check_classes(run.classes), size=(settings.height, settings.width))
-    if not 1 <= run.steps <= STEPS_MAX or not 1 <= run.segments <= min(run.steps, SEGMENTS_MAX):
+def _checked(
+    *,
+    model: str,
+    config: Mapping[str, object],
+    samples: Samples,
+    steps: int,
+    segments: int,
+    batch_size: int,
+    lr: float,
+    lr_end: float | None,
+    seed: int,
+    augment: Augment | None,
+) -> _Run:
+    get_model(model).check_config(config)
+    check_classes(samples.classes)
+    check_compatible(get_model(model).problem, samples)
+    last = lr if lr_end is None else lr_end
+    if not 1 <= steps <= STEPS_MAX or not 1 <= segments <= min(steps, SEGMENTS_MAX):
         raise BadRecipe(
             f"a run has 1..{STEPS_MAX} steps in 1..{SEGMENTS_MAX} segments of a step or more, "
-            f"not {run.steps} steps in {run.segments}"
+            f"not {steps} steps in {segments}"
         )
-    if not 1 <= run.batch_size <= BATCH_MAX:
-        raise BadRecipe(f"a batch has 1..{BATCH_MAX} samples, not {run.batch_size}")
-    if not (0 < run.lr <= LR_MAX and 0 <= run.lr_end <= LR_MAX):
-        raise BadRecipe(f"the learning rate must be over 0 and at most {LR_MAX}, not {run.lr} going to {run.lr_end}")
-    if not 0 <= run.seed <= SEED_MAX:
-        raise BadRecipe(f"the seed must be 0..{SEED_MAX}, not {run.seed}")
-    return run
+    if not 1 <= batch_size <= BATCH_MAX:
+        raise BadRecipe(f"a batch has 1..{BATCH_MAX} samples, not {batch_size}")
+    if not (0 < lr <= LR_MAX and 0 <= last <= LR_MAX):
+        raise BadRecipe(f"the learning rate must be over 0 and at most {LR_MAX}, not {lr} going to {last}")
+    if not 0 <= seed <= SEED_MAX:
+        raise BadRecipe(f"the seed must be 0..{SEED_MAX}, not {seed}")
+    knobs = usual_augment(model, config) if augment is None else augment
+    return _Run(model, config, samples, steps, segments, batch_size, lr, last, seed, knobs)
 
 
 def check_data(

@@ -1,12 +1,11 @@
-"""One trial of the adaptation loop, its pure part: pictures in, the weights of a small training out."""
+"""One trial of the adaptation loop, its pure part: samples in, the weights of a small training out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-import numpy as np
-from numpy.typing import NDArray
-
+from neuromation.learning.augmentation import Augment
+from neuromation.learning.problem import Samples
 from neuromation.learning.training import train_segments
 from neuromation.learning.weights import Weights
 from neuromation.learning.zoo import initial_weights
@@ -17,29 +16,25 @@ LR_END_SHARE = 0.02  # of the first learning rate is left at the last step
 def run_trial(
     model: str,
     config: Mapping[str, object],
-    classes: Sequence[str],
+    samples: Samples,
     *,
-    images: NDArray[np.uint8],
-    labels: NDArray[np.int64],
     steps: int,
     batch_size: int,
     lr: float,
     seed: int,
-    augment: bool = True,
+    augment: Augment | None = None,
 ) -> Weights:
     """Train a network from scratch in one segment, the learning rate falling to nearly nothing.
 
     The same arguments give the same weights; `seed` decides initial weights, order and augmentation. Raises what
     `train_segments` raises.
     """
-    start = initial_weights(model, config, classes, seed)
+    start = initial_weights(model, config, samples.classes, seed)
     return train_segments(
         model,
         config,
-        classes,
+        samples,
         start,
-        images=images,
-        labels=labels,
         steps=steps,
         segments=1,
         batch_size=batch_size,
