@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from neuromation.learning.problem import Answer, Samples
@@ -79,6 +79,24 @@ class Domain(Protocol):
 
     def measure(self, answers: Sequence[Answer], samples: Samples) -> dict[str, float]:
         """The figures of answers to samples, the first of `bars` among them."""
+
+
+@runtime_checkable
+class TrainedOnParts(Protocol):
+    """A domain whose network sees parts of pictures in training, and whole ones in use."""
+
+    def training_config(self) -> dict[str, object]:
+        """The model's configuration in training; `config` is the one in use. Both have the same weights."""
+
+
+@runtime_checkable
+class Bootstrapped(Protocol):
+    """A domain with intervals of its own, where measuring every resample anew would take minutes."""
+
+    def intervals(
+        self, answers: Sequence[Answer], samples: Samples, seed: int
+    ) -> dict[str, tuple[float, float, float]]:
+        """The figures of `measure`, each with the ends of its 95 % interval by bootstrap over samples."""
 
 
 def domain_of(name: str) -> Domain:

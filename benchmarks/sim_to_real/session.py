@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.sim_to_real.domain import Domain, RealDataMissing
+from benchmarks.sim_to_real.domain import Bootstrapped, Domain, RealDataMissing, TrainedOnParts
 from benchmarks.sim_to_real.making import SPENT, cpu_s
 from neuromation.kernel.rng import unit_rng
 from neuromation.learning.problem import Answer, Samples
@@ -54,6 +54,8 @@ class Outcome:
 
 def figures_of(domain: Domain, answers: Sequence[Answer], samples: Samples, *, seed: int = 0) -> dict[str, Figure]:
     """The domain's figures with their intervals."""
+    if isinstance(domain, Bootstrapped):
+        return {name: Figure(*bounds) for name, bounds in domain.intervals(answers, samples, seed).items()}
     point = domain.measure(answers, samples)
     rng = unit_rng(seed, 0, "sim-to-real")
     drawn: dict[str, list[float]] = {name: [] for name in point}
@@ -76,7 +78,8 @@ def train(domain: Domain, samples: Samples, recipe: Recipe, start: Weights | Non
             told[0] = time.monotonic()
             print(f"\rstep {step:,} of {recipe.steps:,}, loss {loss:.3f}  ", end="", file=sys.stderr, flush=True)
 
-    fitted = trainer.fit(domain.model, domain.config(), samples, recipe, start=start, tell=tell)
+    config = domain.training_config() if isinstance(domain, TrainedOnParts) else domain.config()
+    fitted = trainer.fit(domain.model, config, samples, recipe, start=start, tell=tell)
     print(file=sys.stderr)
     return fitted.weights, cpu_s() - began
 

@@ -1,0 +1,59 @@
+"""What the two domains of detection share: real photos with COCO boxes, and their figures. Refuses to know either domain."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from neuromation.learning.problem import Answer, Boxes, Problem, Samples
+
+
+def coco_photos(
+    folder: Path, tables: Sequence[str], classes: tuple[str, ...], *, wanted: Callable[[str], bool] = lambda name: True
+) -> Samples:
+    """The photos of some COCO tables whose file names are wanted, with their boxes."""
+    inputs, targets, names = [], [], []
+    for table in tables:
+        content = json.loads((folder / table).read_text())
+        label = {row["id"]: classes.index(row["name"]) for row in content["categories"]}
+        drawn: dict[int, list[dict[str, Any]]] = {}
+        for row in content["annotations"]:
+            drawn.setdefault(row["image_id"], []).append(row)
+        for row in content["images"]:
+            path = folder / row["file_name"]
+            if not wanted(path.name):
+                continue
+            boxes = drawn.get(row["id"], [])
+            inputs.append(np.asarray(Image.open(path).convert("RGB")))
+            targets.append(
+                Boxes(
+                    np.array([box["bbox"] for box in boxes], np.float32).reshape(-1, 4),
+                    np.array([label[box["category_id"]] for box in boxes], np.int64),
+                )
+            )
+            names.append(path.name)
+    return Samples(Problem.DETECTION, inputs, targets, classes, names=names)
+
+
+def intervals_of(answers: Sequence[Answer], samples: Samples, *, seed: int) -> dict[str, tuple[float, float, float]]:
+    """COCO's average precision at an overlap of 0.5 with 95 % intervals: the mean of the classes, any object, each class."""
+    from neuromation.learning.evaluation import measure
+
+    report = measure(answers, samples, seed=seed)
+    figures = {"mAP@0.5": report.figures["map50"], "any@0.5": report.figures["any50"]}
+    figures |= {row.name: row.figures["ap50"] for row in report.per_class}
+    return {name: (figure.value, figure.low, figure.high) for name, figure in figures.items()}
+
+
+def precision_of(answers: Sequence[Answer], samples: Samples) -> dict[str, float]:
+    """The same without intervals, which is fast."""
+    from neuromation.learning.evaluation import measure
+
+    report = measure(answers, samples, resamples=0)
+    each = {row.name: row.figures["ap50"].value for row in report.per_class}
+    return {"mAP@0.5": report.figures["map50"].value, "any@0.5": report.figures["any50"].value, **each}
