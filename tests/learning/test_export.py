@@ -72,7 +72,8 @@ def test_the_card_states_lineage_and_both_results_side_by_side(files: dict[str, 
     card = files["README.md"].decode()
     assert card.startswith('---\nlicense: "apache-2.0"\n')
     assert "| | Synthetic | Real |" in card
-    assert "| 0.5000 |" in card
+    assert "| Accuracy |" in card
+    assert "| 0.5000 [" in card
     assert '["node_a", "node_b"]' in card
     assert "Only three | symbols." in card
 

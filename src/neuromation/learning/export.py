@@ -2,54 +2,111 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import logging
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuromation.kernel.errors import Invalid
 from neuromation.kernel.rng import unit_rng
-from neuromation.learning.card import model_card
+from neuromation.learning.batches import check_compatible, fit_input
+from neuromation.learning.card import LINEAGE, model_card
+from neuromation.learning.compression.surgery import narrowed, shapes_of_file, without_layers
 from neuromation.learning.errors import BadExport, ExportDisagrees
-from neuromation.learning.evaluation import ONNX_MAX_BYTES, Predict, onnx_session, predictor_onnx
+from neuromation.learning.evaluation.classifiers import ONNX_MAX_BYTES, Predict, predictor_onnx
+from neuromation.learning.evaluation.predicting import predict_onnx
+from neuromation.learning.onnx_writing import (
+    DISAGREEMENT_MAX,
+    OPSET,
+    Agreement,
+    agreement,
+    input_name,
+    output_names,
+    to_onnx,
+)
+from neuromation.learning.problem import Answer, InputSpec, Problem, Samples
 from neuromation.learning.weights import Array, Weights, weights_from_bytes, weights_hash, weights_to_bytes
-from neuromation.learning.zoo import get_model, initial_weights
+from neuromation.learning.zoo import check_classes, get_model
 
-OPSET = 20
-SAMPLES = 256  # pictures on which the two runtimes are compared when none are given
-DISAGREEMENT_MAX = 1e-3  # of logits, whose size is about 10; float32 in another order of sums differs by 1e-6 to 1e-5
+if TYPE_CHECKING:
+    from neuromation.learning.learner import Learner
+
+__all__ = [
+    "DISAGREEMENT_MAX",
+    "INT8_FILE",
+    "OPSET",
+    "Agreement",
+    "ExportDisagrees",
+    "ExportedModel",
+    "compare_runtimes",
+    "export_learner",
+    "export_model",
+    "load_exported",
+]
+
+SAMPLES = 256  # inputs on which the two runtimes are compared, at most
+INT8_FILE = "model.int8.onnx"
+_SAMPLE_VALUES = 2_000_000  # and no more than so many values in all: large networks are compared on few
 _CONFIG_MAX_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
-    """ONNX Runtime against torch on the same pictures: the largest difference of a logit, and equal answers."""
-
-    samples: int
-    max_abs_diff: float
-    argmax_equal: int
-
-
-@dataclass(frozen=True, slots=True)
 class ExportedModel:
-    """An exported model read back, checked."""
+    """An exported model read back, checked.
+
+    Attributes:
+        removed: layers that a compression took out, by their paths.
+        onnx: the float32 network; `int8` its quantised form, or None.
+        facts: all of config.json.
+    """
 
     model: str
     config: dict[str, Any]
     classes: tuple[str, ...]
     weights: Weights
     onnx: bytes
+    removed: tuple[str, ...] = ()
+    int8: bytes | None = None
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def problem(self) -> Problem:
+        """What the model is asked."""
+        return get_model(self.model).problem
+
+    @property
+    def input(self) -> InputSpec:
+        """What the network takes."""
+        spec = get_model(self.model)
+        return spec.input_of(spec.check_config(self.config))
 
     def predictor(self) -> Predict:
-        """Probabilities by ONNX Runtime."""
+        """Probabilities by ONNX Runtime, of grey pictures (N, H, W) of the network's own size."""
         return predictor_onnx(self.onnx)
+
+    def learner(self) -> Learner:
+        """The torch module with its weights. Raises BadExport when layers and weights do not fit together."""
+        return _learner(self.model, self.config, self.classes, self.weights, self.removed)
+
+    def answers(self, samples: Samples, *, int8: bool = False) -> list[Answer]:
+        """Answers by ONNX Runtime, each in pixels of its own sample.
+
+        Raises:
+            WrongProblem: the samples ask another question.
+            BadExport: `int8` is asked for and there is no such file.
+        """
+        check_compatible(self.problem, samples)
+        data = self.int8 if int8 else self.onnx
+        if data is None:
+            raise BadExport(f"this model has no {INT8_FILE}; make one with `neuromation model compress --int8`")
+        spec = get_model(self.model)
+        decoder = spec.build(spec.check_config(self.config), len(self.classes))
+        return predict_onnx(data, decoder.decode, self.input, samples)
 
 
 def export_model(
@@ -59,47 +116,92 @@ def export_model(
     classes: Sequence[str],
     *,
     card: Mapping[str, Any],
-    samples: NDArray[np.uint8] | None = None,
+    samples: NDArray[np.uint8] | Samples | None = None,
 ) -> dict[str, bytes]:
     """Build the files that a customer downloads.
 
     Args:
         weights: of this model; `config` and `classes` are its configuration and class names.
         card: facts for README.md; see `card.model_card` for the keys, all optional.
-        samples: pictures (N, H, W) to compare the runtimes on; None: random pictures.
+        samples: to compare the runtimes on, some of them: grey pictures (N, H, W) of the network's size, or samples of
+            any size; None: random inputs.
 
     Returns:
-        {"model.safetensors", "model.onnx", "config.json", "README.md"}. The ONNX input is "images", float32 raw values
-        (batch, 1, height, width) with a free batch; its output is "logits". config.json records the agreement.
+        {"model.safetensors", "model.onnx", "config.json", "README.md"}. The ONNX input is "images" or "sounds", float32
+        raw values (batch, ...) as `InputSpec` says; its outputs have the names that config.json lists ("logits" of
+        classifiers), and `Learner.decode` makes answers of them. config.json records the agreement.
 
     Raises:
         BadWeights, BadConfig, UnknownModel: the input is wrong.
+        BadExport: torch cannot write the network as ONNX.
         ExportDisagrees: the two runtimes answer differently; nothing is returned.
     """
-    settings = get_model(model).check_config(config)
-    pictures = _samples(settings) if samples is None else samples[:SAMPLES]
-    onnx_bytes = _to_onnx(weights, model, config, classes, pictures)
-    agreement = compare_runtimes(onnx_bytes, weights, model, config, classes, pictures=pictures)
+    from neuromation.learning import engine
+
+    module = engine.module_of(weights, model, config, classes)
+    return export_learner(module, model, config, classes, card=card, samples=samples)
+
+
+def export_learner(
+    module: Learner,
+    model: str,
+    config: Mapping[str, object],
+    classes: Sequence[str],
+    *,
+    card: Mapping[str, Any],
+    samples: NDArray[np.uint8] | Samples | None = None,
+    removed: Sequence[str] = (),
+    more: Mapping[str, Any] | None = None,
+) -> dict[str, bytes]:
+    """The files of a module that may have lost channels, and the layers `removed`; see `export_model`.
+
+    `more` are further facts for config.json.
+    """
+    from neuromation.learning import engine
+
+    entry = get_model(model)
+    settings = entry.check_config(config)
+    spec = entry.input_of(settings)
+    weights = engine.weights_of(module)
+    inputs = _inputs(spec, samples)
+    onnx_bytes = to_onnx(module, spec, inputs, entry.exporter)
+    found = agreement(onnx_bytes, module, spec, inputs)
+    names = output_names(module, spec)
     facts: dict[str, Any] = {
         "format": "neuromation-model/1",
         "model": model,
+        "problem": entry.problem.value,
         "config": settings.model_dump(mode="json"),
-        "classes": list(classes),
+        "classes": list(check_classes(classes)),
+        "input": dataclasses.asdict(spec),
+        "licence": str(card.get("licence") or "other"),
+        "architecture": dataclasses.asdict(entry.source),
         "weights_hash": weights_hash(weights),
         "parameters": sum(array.size for array in weights.values()),
-        "onnx": {"input": "images", "output": "logits", "opset": OPSET, "bytes": len(onnx_bytes)},
-        "agreement": {
-            "samples": agreement.samples,
-            "max_abs_diff": agreement.max_abs_diff,
-            "argmax_equal": agreement.argmax_equal,
+        "onnx": {
+            "input": input_name(spec),
+            "output": names[0],
+            "outputs": list(names),
+            "opset": OPSET,
+            "bytes": len(onnx_bytes),
+            "note": entry.export_note,
         },
+        "agreement": dataclasses.asdict(found),
+        "lineage": {key: card[key] for key, _ in LINEAGE if card.get(key) not in (None, "", [], {})},
+        **({"removed": list(removed)} if removed else {}),
+        **(more or {}),
     }
     return {
         "model.safetensors": weights_to_bytes(weights),
         "model.onnx": onnx_bytes,
-        "config.json": (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode(),
+        "config.json": config_bytes(facts),
         "README.md": model_card(facts, card).encode(),
     }
+
+
+def config_bytes(facts: Mapping[str, Any]) -> bytes:
+    """config.json of these facts."""
+    return (json.dumps(facts, indent=1, ensure_ascii=False, default=str) + "\n").encode()
 
 
 def compare_runtimes(
@@ -111,29 +213,13 @@ def compare_runtimes(
     *,
     pictures: NDArray[np.uint8],
 ) -> Agreement:
-    """How far ONNX Runtime and torch agree on pictures (N, H, W).
-
-    Raises ExportDisagrees when a logit differs by more than DISAGREEMENT_MAX, or an answer differs that is not a tie.
-    """
+    """How far ONNX Runtime and torch agree on grey pictures (N, H, W) of the network's size; see `agreement`."""
     from neuromation.learning import engine
 
+    entry = get_model(model)
+    spec = entry.input_of(entry.check_config(config))
     module = engine.module_of(weights, model, config, classes)
-    by_torch = engine.logits(module, pictures)
-    session = onnx_session(onnx_bytes)
-    by_onnx = session.run(None, {session.get_inputs()[0].name: pictures.astype(np.float32)[:, None]})[0]
-    if by_onnx.shape != by_torch.shape:
-        raise ExportDisagrees(
-            f"the ONNX model answers with {by_onnx.shape} and torch with {by_torch.shape}; nothing is delivered"
-        )
-    diff = float(np.max(np.abs(by_onnx - by_torch)))
-    top = np.sort(by_torch, axis=1)
-    different = by_onnx.argmax(axis=1) != by_torch.argmax(axis=1)
-    clear = top[:, -1] - top[:, -2] > 2 * DISAGREEMENT_MAX
-    if not diff <= DISAGREEMENT_MAX or bool(np.any(different & clear)):
-        raise ExportDisagrees(
-            f"ONNX Runtime and torch differ by {diff:.2g} in a logit, over {DISAGREEMENT_MAX:g}; nothing is delivered"
-        )
-    return Agreement(len(pictures), diff, int(np.sum(~different)))
+    return agreement(onnx_bytes, module, spec, pictures.astype(np.float32)[:, None])
 
 
 def load_exported(folder: str | Path) -> ExportedModel:
@@ -143,15 +229,42 @@ def load_exported(folder: str | Path) -> ExportedModel:
         facts = json.loads(_read(root / "config.json", _CONFIG_MAX_BYTES))
         model, config, classes = facts["model"], dict(facts["config"]), [str(name) for name in facts["classes"]]
         claimed = str(facts["weights_hash"])
-        reference = initial_weights(model, config, classes, 0)
+        removed = tuple(str(path) for path in facts.get("removed", ()))
+        module = _built(model, config, classes, removed)
     except (ValueError, KeyError, TypeError, Invalid) as error:
         raise BadExport(
             f"config.json in {root.name} does not describe a model ({str(error)[:200]}); download it again"
         ) from error
-    weights = weights_from_bytes(_read(root / "model.safetensors", ONNX_MAX_BYTES), reference)
+    data = _read(root / "model.safetensors", ONNX_MAX_BYTES)
+    weights = _weights(module, data, compressed=bool(removed) or "compression" in facts)
     if weights_hash(weights) != claimed:
         raise BadExport("model.safetensors is not the one that config.json names; download the model again")
-    return ExportedModel(model, config, tuple(classes), weights, _read(root / "model.onnx", ONNX_MAX_BYTES))
+    quantised = _read(root / INT8_FILE, ONNX_MAX_BYTES) if (root / INT8_FILE).exists() else None
+    onnx_bytes = _read(root / "model.onnx", ONNX_MAX_BYTES)
+    return ExportedModel(model, config, tuple(classes), weights, onnx_bytes, removed, quantised, facts)
+
+
+def _built(model: str, config: Mapping[str, object], classes: Sequence[str], removed: Sequence[str]) -> Learner:
+    spec = get_model(model)
+    return without_layers(spec.build(spec.check_config(config), len(check_classes(classes))), removed)
+
+
+def _weights(module: Learner, data: bytes, *, compressed: bool) -> Weights:
+    from neuromation.learning import engine
+
+    if compressed:
+        module = narrowed(module, shapes_of_file(data))
+    return weights_from_bytes(data, engine.weights_of(module))
+
+
+def _learner(
+    model: str, config: Mapping[str, object], classes: Sequence[str], weights: Weights, removed: Sequence[str]
+) -> Learner:
+    from neuromation.learning import engine
+
+    module = narrowed(_built(model, config, classes, removed), {name: array.shape for name, array in weights.items()})
+    engine.load_weights(module, weights)
+    return module.eval()
 
 
 def _read(path: Path, size_max: int) -> bytes:
@@ -163,66 +276,14 @@ def _read(path: Path, size_max: int) -> bytes:
         raise BadExport(f"{path.name} cannot be read ({error.strerror}); download the model again") from error
 
 
-def _samples(settings: Any) -> NDArray[np.uint8]:
-    shape = (SAMPLES, settings.height, settings.width)
-    return unit_rng(0, 0, "export-samples").integers(0, min(255, int(settings.value_max)) + 1, shape, dtype=np.uint8)
-
-
-def _to_onnx(
-    weights: Mapping[str, Array],
-    model: str,
-    config: Mapping[str, object],
-    classes: Sequence[str],
-    pictures: NDArray[np.uint8],
-) -> bytes:
-    import torch
-
-    from neuromation.learning import engine
-
-    module = engine.module_of(weights, model, config, classes).eval()
-    example = torch.from_numpy(pictures[:2].astype(np.float32)).unsqueeze(1)
-    with _quiet():
-        program = torch.onnx.export(
-            module,
-            (example,),
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=["images"],
-            output_names=["logits"],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-            verbose=False,
-        )
-    assert program is not None, "dynamo=True without a file returns the program"
-    return _without_source_notes(program.model_proto)
-
-
-def _without_source_notes(proto: Any) -> bytes:
-    """The same model without the exporter's notes on source lines and paths: smaller, and equal on every machine."""
-    import onnx
-
-    for node in proto.graph.node:
-        del node.metadata_props[:]
-        node.doc_string = ""
-    for value in (*proto.graph.value_info, *proto.graph.input, *proto.graph.output, *proto.graph.initializer):
-        del value.metadata_props[:]
-    del proto.graph.metadata_props[:]
-    del proto.metadata_props[:]
-    proto.producer_name, proto.producer_version = "neuromation", ""
-    onnx.checker.check_model(proto)
-    return bytes(proto.SerializeToString(deterministic=True))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter without its warnings and log lines, which speak to its own developers."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+def _inputs(spec: InputSpec, samples: NDArray[np.uint8] | Samples | None) -> NDArray[np.float32]:
+    count = max(2, min(SAMPLES, _SAMPLE_VALUES // int(np.prod(spec.shape))))
+    if isinstance(samples, Samples):
+        rows = [fit_input(made, spec, rate_hz=samples.rate_hz)[0] for made in samples.inputs[:count]]
+        return np.stack(rows)
+    if samples is not None:
+        return samples[:count].astype(np.float32)[:, None]
+    rng = unit_rng(0, 0, "export-samples")
+    if spec.rate_hz is not None:
+        return (0.1 * rng.standard_normal((count, *spec.shape))).astype(np.float32)
+    return rng.integers(0, min(255, int(spec.value_max)) + 1, (count, *spec.shape), dtype=np.uint8).astype(np.float32)

@@ -22,6 +22,8 @@ class Learner(nn.Module):
     """
 
     problem: Problem
+    outputs: tuple[str, ...] = ("logits",)
+    """Names of the raw outputs, as exported files call them."""
 
     @abstractmethod
     def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
