@@ -1,0 +1,92 @@
+"""Spoken digits: words of speech programs in, recordings of people to recognise; owns parameters, recipe and measure."""
+
+from __future__ import annotations
+
+import csv
+import wave
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.sim_to_real.domain import Bar, Plan, RealDataMissing, Split, is_for_choosing, real_folder
+from benchmarks.sim_to_real.making import Source, made
+from neuromation.learning.problem import Answer, Problem, Samples
+from neuromation.synthetic import Unit
+
+RATE_HZ = 8_000
+CLASSES = tuple(str(digit) for digit in range(10))
+UNIT_S, STEP_S = 0.02, 0.035  # processor seconds of one unit and of one step, measured
+
+
+def sample_of(unit: Unit) -> tuple[NDArray[Any], int]:
+    """The recording and its digit."""
+    assert unit.label is not None, "every recording is of a digit"
+    return unit.layers["audio"], unit.label
+
+
+class SpokenDigits:
+    """Digits said by six people, heard by a model that has heard programs only."""
+
+    name = "spoken-digits"
+    title = "Spoken digits"
+    model = "logmel-cnn"
+    bars = (Bar("accuracy", 0.80, 0.95),)
+    space = ("flite_share", "accent_share", "female_share", "tract_spread", "timbre_spread", "roughness", "rate_wpm",
+             "rate_spread", "pitch_spread", "liveliness", "speed_spread", "wobble", "breath", "tilt_db", "tone_db",
+             "trim", "room_share", "echo_s", "snr_db", "band_share", "codec_share")  # fmt: skip
+
+    @cached_property
+    def _folder(self) -> Path:
+        return real_folder("fsdd")
+
+    def params(self) -> dict[str, object]:
+        """The generator's own, with more voices than a small data set needs."""
+        return {"speakers": 400}
+
+    def make(self, params: Mapping[str, object], units: int, seed: int) -> Samples:
+        """Recordings of 8 kHz."""
+        source = Source("spoken-digits", sample_of, "1", Problem.AUDIO_CLASSIFICATION, CLASSES, RATE_HZ)
+        return made(source, params, units, seed)
+
+    def real(self, split: Split) -> Samples:
+        """The recordings in two halves by a hash of their file names; there is no training part."""
+        if split == "train":
+            raise RealDataMissing("the spoken digits have no real training part, so there is no yardstick")
+        with (self._folder / "index.csv").open() as file:
+            rows = [row for row in csv.DictReader(file) if is_for_choosing(row["file"]) == (split == "choose")]
+        return Samples(
+            Problem.AUDIO_CLASSIFICATION,
+            [_recording(self._folder / row["file"]) for row in rows],
+            [int(row["digit"]) for row in rows],
+            CLASSES,
+            rate_hz=RATE_HZ,
+            names=[row["file"] for row in rows],
+            conditions={"speaker": [row["speaker"] for row in rows]},
+        )
+
+    def measure(self, answers: Sequence[Answer], samples: Samples) -> dict[str, float]:
+        """Share of recordings with the right digit."""
+        given = [int(np.argmax(np.asarray(answer))) for answer in answers]
+        return {"accuracy": float(np.mean(np.array(given) == np.array(samples.targets)))}
+
+    def config(self) -> dict[str, object]:
+        """The network's size."""
+        return {}
+
+    def plan(self, minutes: float, seed: int) -> Plan:
+        """To be measured."""
+        raise NotImplementedError
+
+
+def _recording(path: Path) -> NDArray[np.int16]:
+    with wave.open(str(path)) as file:
+        if (file.getnchannels(), file.getsampwidth(), file.getframerate()) != (1, 2, RATE_HZ):
+            raise ValueError(f"{path.name} is no recording of 16 bit and {RATE_HZ} Hz in one channel")
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16)
+
+
+DOMAIN = SpokenDigits()
