@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -71,12 +70,12 @@ def train(domain: Domain, samples: Samples, recipe: Recipe, start: Weights | Non
     """Weights trained on these samples, and the processor seconds that it took."""
     from neuromation.learning import trainer
 
-    began, told = cpu_s(), [0.0]
+    began = cpu_s()
 
-    def tell(step: int, loss: float) -> None:
-        if time.monotonic() - told[0] > 5.0:
-            told[0] = time.monotonic()
-            print(f"\rstep {step:,} of {recipe.steps:,}, loss {loss:.3f}  ", end="", file=sys.stderr, flush=True)
+    def tell(step: int, loss: float, _lr: float, samples_per_s: float) -> None:
+        left_s = (recipe.steps - step) * recipe.batch_size / samples_per_s
+        told = f"step {step:,} of {recipe.steps:,}, loss {loss:.3f}, {left_s:.0f} s left"
+        print(f"\r{told:<60}", end="", file=sys.stderr, flush=True)
 
     config = domain.training_config() if isinstance(domain, TrainedOnParts) else domain.config()
     fitted = trainer.fit(domain.model, config, samples, recipe, start=start, tell=tell)
