@@ -49,6 +49,10 @@ class BadExport(Invalid):
     """A folder that is no exported model, or a damaged one."""
 
 
+class BadSchedule(Invalid):
+    """Ranges of a schedule of randomisation, or a number of blocks, that cannot be used."""
+
+
 class BadSpace(Invalid):
     """A search space, or a trial in it, that cannot be used."""
 
