@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -117,14 +118,15 @@ class HeatmapDetector(Learner):
         total = _focal(heat[:, 0], truth) / objects
         number = torch.from_numpy(np.concatenate([np.full(len(w.row), n) for n, w in enumerate(wanted)])).to(device)
         if not len(number):
-            return total + 0.0 * (kinds.sum() + places.sum())
+            alone: torch.Tensor = total + 0.0 * (kinds.sum() + places.sum())
+            return alone
         row, column, label, box = (
             torch.from_numpy(np.concatenate([getattr(w, name) for w in wanted])).to(device)
             for name in ("row", "column", "label", "box")
         )
-        total = total + functional.cross_entropy(kinds[number, :, row, column], label)
         found = _corners(places[number, :, row, column], row, column, stride)
-        return total + _BOX_SHARE * _giou_loss(found, box).mean()
+        kind: torch.Tensor = functional.cross_entropy(kinds[number, :, row, column], label)
+        return total + kind + _BOX_SHARE * _giou_loss(found, box).mean()
 
     def decode(self, outputs: Sequence[NDArray[np.float32]]) -> list[Answer]:
         """The objects of every input, best first, each with its best class only: classes do not share a place."""
@@ -187,7 +189,7 @@ def _wanted(target: Boxes, rows: int, columns: int, stride: int) -> _Wanted:
     return _Wanted(len(size), heat.astype(np.float32), row, column, labels[chosen], box.astype(np.float32))
 
 
-def _far(away: Floats, size: Floats) -> Floats:
+def _far(away: NDArray[Any], size: NDArray[Any]) -> Floats:
     """How far cells are from a middle along one axis, in sides of the object; beyond any object where out of reach."""
     far: Floats = np.where(np.abs(away) <= _REACH + 0.5, np.abs(away) / size, np.inf).astype(np.float32)
     return far
