@@ -40,6 +40,22 @@ def coco_photos(
     return Samples(Problem.DETECTION, inputs, targets, classes, names=names)
 
 
+def quarters(photos: Samples, side_px: int) -> Samples:
+    """Squares of that side cut from the photos without overlap; a box belongs to the square that holds its middle."""
+    inputs, targets = [], []
+    for photo, boxes in zip(photos.inputs, photos.targets, strict=True):
+        middle = boxes.xywh[:, :2] + boxes.xywh[:, 2:] / 2
+        for top in range(0, photo.shape[0] - side_px + 1, side_px):
+            for left in range(0, photo.shape[1] - side_px + 1, side_px):
+                corner = np.array([left, top], np.float32)
+                inside = ((middle >= corner) & (middle < corner + side_px)).all(axis=1)
+                low = np.clip(boxes.xywh[inside, :2] - corner, 0, side_px)
+                high = np.clip(boxes.xywh[inside, :2] + boxes.xywh[inside, 2:] - corner, 0, side_px)
+                inputs.append(photo[top : top + side_px, left : left + side_px])
+                targets.append(Boxes(np.concatenate([low, high - low], axis=1), boxes.labels[inside]))
+    return Samples(photos.problem, inputs, targets, photos.classes)
+
+
 def intervals_of(answers: Sequence[Answer], samples: Samples, *, seed: int) -> dict[str, tuple[float, float, float]]:
     """COCO's average precision at an overlap of 0.5 with 95 % intervals: the mean of the classes, any object, each class."""
     from neuromation.learning.evaluation import measure

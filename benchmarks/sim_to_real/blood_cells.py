@@ -1,0 +1,102 @@
+"""Blood cells: boxes of red cells, white cells and platelets, measured on photos of stained smears."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.sim_to_real.boxes import coco_photos, intervals_of, precision_of
+from benchmarks.sim_to_real.domain import Bar, Plan, Split, is_for_choosing, real_folder
+from benchmarks.sim_to_real.making import Source, made
+from neuromation.learning.augmentation import Augment
+from neuromation.learning.problem import Answer, Boxes, Problem, Samples
+from neuromation.learning.trainer import Recipe
+from neuromation.synthetic import Unit
+
+CLASSES = ("RBC", "WBC", "Platelets")
+SHRINK = 2  # the network reads pictures half as wide: cells are still 15 to 100 pixels wide
+HEIGHT_PX, WIDTH_PX = 240, 320
+
+UNIT_COST_S, UNIT_SHARE, UNITS_MAX = 0.085, 0.15, 5_000
+SAMPLE_COST_S, BATCH = 0.055, 8
+
+
+def sample_of(unit: Unit) -> tuple[Any, Boxes]:
+    """The photograph at half its size, and the boxes of its cells as annotators draw them."""
+    objects = unit.annotations["objects"]
+    return np.asarray(Image.fromarray(unit.picture).reduce(SHRINK)), Boxes(
+        np.array([entry["bbox"] for entry in objects], np.float32).reshape(-1, 4) / SHRINK,
+        np.array([entry["label"] for entry in objects], np.int64),
+    )
+
+
+SOURCE = Source("blood-cells", sample_of, "boxes of cells at half size 1", Problem.DETECTION, CLASSES)
+
+
+class BloodCells:
+    """Cells, found and told apart by a model that has seen drawn smears."""
+
+    name = "blood-cells"
+    title = "Blood cells"
+    model = "heatmap-detector"
+    bars = (Bar("mAP@0.5", 0.65, 0.90),)
+    space = (
+        *("red_cells", "red_cells_spread", "red_diameter_px", "red_diameter_spread", "clumping", "elongation"),
+        *("pallor", "pallor_size", "pile_density", "white_cells", "white_diameter_px", "platelets"),
+        *("platelet_diameter_px", "platelets_on_cells", "red_density", "stain_density", "stain_spread", "brownness"),
+        *("hue_spread", "focus_blur_px", "lamp", "vignette", "dust", "precipitate", "annotation_margin_px"),
+        *("annotation_jitter_px", "annotation_inside_min", "annotation_covered_max", "annotation_miss_rate"),
+    )
+
+    def params(self) -> dict[str, object]:
+        """The generator's own, without masks."""
+        return {"labels": []}
+
+    def make(self, params: Mapping[str, object], units: int, seed: int) -> Samples:
+        """Smears with boxes of cells."""
+        return made(SOURCE, params, units, seed)
+
+    def real(self, split: Split) -> Samples:
+        """dev_val in two halves by a hash; dev_train for the yardstick."""
+        folder = real_folder("bccd")
+        if split == "train":
+            return coco_photos(folder, ["dev_train.json"], CLASSES)
+        is_first = split == "choose"
+        return coco_photos(folder, ["dev_val.json"], CLASSES, wanted=lambda name: is_for_choosing(name) == is_first)
+
+    def config(self) -> dict[str, object]:
+        """Deep enough to see all of a white cell."""
+        return {
+            "channels": 16, "depth": 1, "deepest": 32, "height": HEIGHT_PX, "width": WIDTH_PX, "overlap_max": 0.6,
+        }  # fmt: skip
+
+    def plan(self, minutes: float, seed: int) -> Plan:
+        """A seventh of the time for data."""
+        seconds = 60 * minutes
+        units = max(250, min(UNITS_MAX, round(seconds * UNIT_SHARE / UNIT_COST_S)))
+        steps = max(50, round((seconds - units * UNIT_COST_S) / (BATCH * SAMPLE_COST_S)))
+        augment = Augment(
+            flip_x=True, flip_y=True, zoom=(0.85, 1.2), shift=0.1,
+            brightness=0.15, contrast=0.25, colour=0.25, grey=0.1, blur=0.8, noise=0.02,
+        )  # fmt: skip
+        recipe = Recipe(
+            steps=steps, batch_size=BATCH, lr=3e-3, lr_end_share=0.02, warmup_steps=min(100, steps // 10),
+            weight_decay=0.01, clip_norm=5.0, average=0.998, seed=seed, augment=augment,
+        )  # fmt: skip
+        return Plan(units, recipe)
+
+    def measure(self, answers: Sequence[Answer], samples: Samples) -> dict[str, float]:
+        """COCO's average precision at an overlap of 0.5."""
+        return precision_of(answers, samples)
+
+    def intervals(
+        self, answers: Sequence[Answer], samples: Samples, seed: int
+    ) -> dict[str, tuple[float, float, float]]:
+        """The same with 95 % intervals."""
+        return intervals_of(answers, samples, seed=seed)
+
+
+DOMAIN = BloodCells()
