@@ -179,3 +179,11 @@ class NoConversion(Invalid):
 
 class ConversionDisagrees(Conflict):
     """The converted model answers otherwise than its source; nothing is delivered."""
+
+
+class NothingToPrune(Invalid):
+    """A network without channels or layers that could go, or whose structure cannot be followed."""
+
+
+class BadCalibration(Invalid):
+    """Too few samples to see how far a network's activations reach."""
