@@ -1,0 +1,98 @@
+"""Folders of data as samples of one problem: generated sets, imported ones, and plain folders of labelled photos.
+
+Both libraries meet here: `synthetic` reads what lies on disk, `learning` decides what of it a model is asked.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from neuromation.kernel.errors import Invalid
+from neuromation.learning.gathering import gathered, joined, reduced
+from neuromation.learning.problem import InputSpec, Problem, Samples
+from neuromation.synthetic import load_manifest
+from neuromation.synthetic.folder import read_file
+from neuromation.synthetic.formats.examples import Examples, examples_of_shard, examples_of_table
+from neuromation.synthetic.importing import import_folder
+
+RealForm = Literal["auto", "coco", "yolo", "voc", "imagefolder", "audiofolder"]
+MANIFEST, REAL = "manifest.json", "real.json"
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSet:
+    """Samples of a folder, and what is known of where they come from: lineage of a model that learns from them."""
+
+    samples: Samples
+    lineage: dict[str, Any]
+
+
+def samples_in(
+    folder: Path, problem: Problem, spec: InputSpec, *, split: str | None = None, form: RealForm = "auto"
+) -> SampleSet:
+    """The samples of a data-set folder, or of a folder of labelled photos or recordings, which is only read.
+
+    Args:
+        split: of imported and plain folders: train, validation, test; None: all.
+        form: of a plain folder; "auto" looks what is there.
+
+    Raises:
+        Invalid: no such folder, no such split, or nothing in it that this problem can use.
+    """
+    if not folder.is_dir():
+        raise Invalid(f"there is no folder {folder}; name a data set's folder, or one of labelled photos")
+    if (folder / MANIFEST).is_file():
+        if split is not None:
+            raise Invalid(f"{folder} is a generated data set; it has no splits")
+        manifest = load_manifest(folder)
+        lineage = {
+            "dataset": f"{folder.name} ({manifest.identity[:16]})",
+            "generator": f"{manifest.generator}@{manifest.version}",
+            "generator_params": manifest.params,
+            "synthetic_units": manifest.units,
+        }
+        masks = problem is Problem.INSTANCE_SEGMENTATION
+        shards = (examples_of_shard(read_file(folder, shard.file), masks=masks) for shard in manifest.shards)
+        return SampleSet(_gathered(shards, problem, spec, folder, split), lineage)
+    if (folder / REAL).is_file():
+        return SampleSet(_real(folder, problem, spec, split), {"dataset": folder.name})
+    with tempfile.TemporaryDirectory(prefix="neuromation-") as scratch:
+        where = Path(scratch) / "set"
+        import_folder(folder, _form(folder) if form == "auto" else form, where, skip_broken=True)
+        return SampleSet(_real(where, problem, spec, split), {"dataset": folder.name})
+
+
+def _real(folder: Path, problem: Problem, spec: InputSpec, split: str | None) -> Samples:
+    masks = problem is Problem.INSTANCE_SEGMENTATION
+    tables = sorted((folder / "data").glob("*.parquet"))
+    parts = (examples_of_table(path.read_bytes(), split=split, masks=masks) for path in tables)
+    return _gathered(parts, problem, spec, folder, split)
+
+
+def _gathered(
+    parts: Iterator[Examples], problem: Problem, spec: InputSpec, folder: Path, split: str | None
+) -> Samples:
+    found = [reduced(gathered(problem, part), spec) for part in parts if part.inputs]
+    if not found:
+        which = f" in split {split!r}" if split else ""
+        raise Invalid(f"{folder} holds no samples{which}; `neuromation dataset stats {folder}` shows what it holds")
+    return joined(found)
+
+
+def _form(folder: Path) -> str:
+    """What a plain folder looks like."""
+    files = [path for _, path in zip(range(2_000), folder.rglob("*"), strict=False) if path.is_file()]
+    suffixes = {path.suffix.lower() for path in files}
+    if ".wav" in suffixes:
+        return "audiofolder"
+    if any(path.parent.name == "Annotations" and path.suffix == ".xml" for path in files):
+        return "voc"
+    if any(path.name in ("data.yaml", "data.yml", "dataset.yaml") for path in files):
+        return "yolo"
+    if any(path.suffix == ".json" and b'"annotations"' in path.read_bytes()[:50_000_000] for path in files):
+        return "coco"
+    return "imagefolder"
