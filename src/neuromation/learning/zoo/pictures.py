@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from neuromation.learning.networks_recognition_config import SmallResNetConfig, build_small_resnet, small_resnet_input
 from neuromation.learning.problem import InputSpec, Problem
-from neuromation.learning.zoo.spec import ModelConfig, ModelSpec, PictureConfig, Source
+from neuromation.learning.zoo.spec import COLOUR, ModelConfig, ModelSpec, PictureConfig, Source, torchvision_source
 
 if TYPE_CHECKING:
     from neuromation.learning.learner import Learner
@@ -60,10 +61,6 @@ class VggConfig(PictureConfig):
     dropout: float = Field(0.5, ge=0, le=0.9, description="share of hidden units that a training step leaves out")
 
 
-def _torchvision(paper: str, url: str) -> Source:
-    return Source(library="torchvision", licence="BSD-3-Clause", paper=paper, url=url)
-
-
 def _from_torchvision(builder: str) -> Callable[[Any, int], Learner]:
     def build(config: Any, classes: int) -> Learner:
         from neuromation.learning.zoo.networks import classifiers
@@ -74,7 +71,6 @@ def _from_torchvision(builder: str) -> Callable[[Any, int], Learner]:
     return build
 
 
-_COLOUR = "float32 (N, 3, height, width), sRGB values 0..255; normalised inside the network"
 _LOGITS = "logits (N, classes)"
 _DIGITS_CNN = ModelSpec(
     name="digits-cnn",
@@ -104,9 +100,9 @@ SPECS = (
         family="VGG",
         config_model=VggConfig,
         cu_per_sample=0.2,
-        input_description=_COLOUR,
+        input_description=COLOUR,
         output_description=_LOGITS,
-        source=_torchvision(
+        source=torchvision_source(
             "Simonyan and Zisserman, Very deep convolutional networks for large-scale image recognition, 2014",
             "https://arxiv.org/abs/1409.1556",
         ),
@@ -121,9 +117,11 @@ SPECS = (
         family="GoogLeNet",
         config_model=DropoutConfig,
         cu_per_sample=0.2,
-        input_description=_COLOUR,
+        input_description=COLOUR,
         output_description=_LOGITS,
-        source=_torchvision("Szegedy et al., Going deeper with convolutions, 2014", "https://arxiv.org/abs/1409.4842"),
+        source=torchvision_source(
+            "Szegedy et al., Going deeper with convolutions, 2014", "https://arxiv.org/abs/1409.4842"
+        ),
         build=_from_torchvision("googlenet"),
         prefix="net.",
         pretrained="torchvision GoogLeNet_Weights; the auxiliary heads are left out",
@@ -135,9 +133,9 @@ SPECS = (
         family="ResNet",
         config_model=ResNetConfig,
         cu_per_sample=0.2,
-        input_description=_COLOUR,
+        input_description=COLOUR,
         output_description=_LOGITS,
-        source=_torchvision(
+        source=torchvision_source(
             "He et al., Deep residual learning for image recognition, 2015", "https://arxiv.org/abs/1512.03385"
         ),
         build=_from_torchvision("resnet18"),
@@ -151,9 +149,9 @@ SPECS = (
         family="SqueezeNet",
         config_model=DropoutConfig,
         cu_per_sample=0.2,
-        input_description=_COLOUR,
+        input_description=COLOUR,
         output_description=_LOGITS,
-        source=_torchvision("Iandola et al., SqueezeNet, 2016", "https://arxiv.org/abs/1602.07360"),
+        source=torchvision_source("Iandola et al., SqueezeNet, 2016", "https://arxiv.org/abs/1602.07360"),
         build=_from_torchvision("squeezenet"),
         prefix="net.",
         pretrained="torchvision SqueezeNet1_1_Weights",
@@ -165,11 +163,29 @@ SPECS = (
         family="MobileNet",
         config_model=DropoutConfig,
         cu_per_sample=0.2,
-        input_description=_COLOUR,
+        input_description=COLOUR,
         output_description=_LOGITS,
-        source=_torchvision("Howard et al., Searching for MobileNetV3, 2019", "https://arxiv.org/abs/1905.02244"),
+        source=torchvision_source("Howard et al., Searching for MobileNetV3, 2019", "https://arxiv.org/abs/1905.02244"),
         build=_from_torchvision("mobilenet"),
         prefix="net.",
         pretrained="torchvision MobileNet_V3_Small_Weights",
+    ),
+    ModelSpec(
+        name="small-resnet",
+        title="Small residual network that trains well on a processor",
+        problem=Problem.CLASSIFICATION,
+        family="ResNet",
+        config_model=SmallResNetConfig,
+        cu_per_sample=0.2,
+        input_description="float32 (N, channels, height, width), raw values 0..value_max; scaled inside the network",
+        output_description=_LOGITS,
+        source=Source(
+            library="neuromation",
+            licence="Apache-2.0",
+            paper="He et al., Identity mappings in deep residual networks, 2016",
+            url="https://arxiv.org/abs/1603.05027",
+        ),
+        build=build_small_resnet,
+        input_of=small_resnet_input,
     ),
 )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from neuromation.learning.errors import UnknownModel
-from neuromation.learning.zoo import detection, pictures
+from neuromation.learning.zoo import detection, pictures, segmentation, sounds
 from neuromation.learning.zoo.spec import ModelSpec
 
-_MODELS = {spec.name: spec for spec in (*pictures.SPECS, *detection.SPECS)}
+_MODELS = {spec.name: spec for spec in (*pictures.SPECS, *detection.SPECS, *segmentation.SPECS, *sounds.SPECS)}
 
 
 def get_model(name: str) -> ModelSpec:

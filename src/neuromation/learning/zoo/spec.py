@@ -58,6 +58,14 @@ class Source:
     url: str
 
 
+def torchvision_source(paper: str, url: str) -> Source:
+    """An architecture that torchvision builds."""
+    return Source(library="torchvision", licence="BSD-3-Clause", paper=paper, url=url)
+
+
+COLOUR = "float32 (N, 3, height, width), sRGB values 0..255; normalised inside the network"
+
+
 def picture_input(config: Any) -> InputSpec:
     """The input of networks that take colour pictures of the size that their configuration says, values 0..255."""
     return InputSpec(channels=3, height=config.height, width=config.width)

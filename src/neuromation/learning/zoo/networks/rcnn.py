@@ -30,6 +30,7 @@ class TwoStage(Learner):
     def __init__(self, net: Any, *, height: int, width: int, masks: bool) -> None:
         super().__init__()
         self.problem = Problem.INSTANCE_SEGMENTATION if masks else Problem.DETECTION
+        self.outputs = ("corners", "scores", "labels", *(("masks",) if masks else ()))
         self.scaling = Scaling(IMAGENET)
         self.net = net
         self.height, self.width = height, width

@@ -33,6 +33,7 @@ class SingleShot(Learner):
     """
 
     problem = Problem.DETECTION
+    outputs = ("logits", "offsets")
 
     def __init__(self, net: Any, *, height: int, width: int, scaling: Range, score_min: float, overlap_max: float):
         super().__init__()
