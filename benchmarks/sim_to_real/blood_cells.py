@@ -52,8 +52,11 @@ class BloodCells:
     )
 
     def params(self) -> dict[str, object]:
-        """The generator's own, without masks."""
-        return {"labels": []}
+        """Smaller platelets than the generator's own, as their boxes show, more chains, and pictures that differ more."""
+        return {
+            "labels": [], "platelet_diameter_px": 25.0, "platelets": 1.8, "clumping": 0.62,
+            "lamp_spread": 0.05, "tint_spread": 0.025, "stain_spread": 0.25, "noise": 2.5,
+        }  # fmt: skip
 
     def make(self, params: Mapping[str, object], units: int, seed: int) -> Samples:
         """Smears with boxes of cells."""
