@@ -116,7 +116,8 @@ def test_what_is_outside_stays_as_it_was_even_when_the_project_says_nothing(tmp_
     code = (
         METRICS
         + f"""
-for path in ({str(tmp_path / "stolen")!r}, "main.py", "/in/project/added", "/root/x", "/home/x", "/usr/x", "/x", "/etc/x", "/in/x"):
+places = ["main.py", "/in/project/added", "/in/x", "/root/x", "/home/x", "/usr/x", "/etc/x", "/x"]
+for path in [{str(tmp_path / "stolen")!r}, *places]:
     try:
         open(path, "w").write("x")
     except OSError:
