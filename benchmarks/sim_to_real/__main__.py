@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.few_shot:
             from benchmarks.sim_to_real.few_shot import few_shot_runs
 
-            outcomes += few_shot_runs(domain, weights, asked.seed)
+            outcomes += few_shot_runs(domain, weights, asked.minutes, asked.seed)
         yardstick = yardstick_run(domain, asked.minutes, asked.seed) if asked.yardstick else None
         outcomes += [yardstick] if yardstick else []
     except RealDataMissing as absent:

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from benchmarks.sim_to_real.domain import Bar, Plan, RealDataMissing, Split, is_for_choosing, real_folder
 from benchmarks.sim_to_real.making import Source, made
 from neuromation.learning.problem import Answer, Problem, Samples
+from neuromation.learning.trainer import Recipe
 from neuromation.synthetic import Unit
 
 RATE_HZ = 8_000
 CLASSES = tuple(str(digit) for digit in range(10))
-UNIT_S, STEP_S = 0.02, 0.035  # processor seconds of one unit and of one step, measured
+UNIT_S, SAMPLE_S = 0.02, 0.001  # processor seconds of one unit and of one sample of a step, measured
+UNITS_MAX, STEPS_MAX, BATCH = 20_000, 6_000, 64
 
 
 def sample_of(unit: Unit) -> tuple[NDArray[Any], int]:
@@ -78,8 +80,14 @@ class SpokenDigits:
         return {}
 
     def plan(self, minutes: float, seed: int) -> Plan:
-        """To be measured."""
-        raise NotImplementedError
+        """Half of the time for data."""
+        seconds = 60.0 * minutes
+        units = 500 * max(1, min(UNITS_MAX // 500, round(seconds * 0.5 / UNIT_S / 500)))
+        steps = max(100, min(STEPS_MAX, round((seconds - units * UNIT_S) / (SAMPLE_S * BATCH))))
+        return Plan(
+            units,
+            Recipe(steps=steps, batch_size=BATCH, lr=4e-3, warmup_steps=steps // 10, average=0.99, seed=seed),
+        )
 
 
 def _recording(path: Path) -> NDArray[np.int16]:
