@@ -17,6 +17,7 @@ LINEAGE = (
     ("code_version", "Code version"),
     ("nodes", "Trained by nodes"),
     ("compressed_from", "Compressed from"),
+    ("pretrained", "Pretrained weights"),
 )
 # By problem: Hugging Face's name of the task, what goes in, and the metrics of its index with the figures they come from.
 _PROBLEMS: dict[str, tuple[str, str, tuple[tuple[str, str], ...]]] = {
@@ -26,7 +27,7 @@ _PROBLEMS: dict[str, tuple[str, str, tuple[tuple[str, str], ...]]] = {
     "instance-segmentation": ("image-segmentation", "pictures", (("mask mAP@0.5", "mask_map50"), ("mAP@0.5", "map50"))),
     "segmentation": ("image-segmentation", "pictures", (("mean_iou", "miou"), ("pixel accuracy", "pixel_accuracy"))),
 }
-_TITLES = {
+FIGURE_TITLES = {
     "accuracy": "Accuracy",
     "coarse_accuracy": "Accuracy of the coarse class",
     "top5": "Among the best 5",
@@ -74,7 +75,7 @@ def _result(result: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if "figures" in result:
         return {"samples": result["samples"], "figures": result["figures"], "per_class": result.get("per_class", ())}
     figures = {
-        name: [result[name], *(result.get(f"{name}_interval") or (None, None))] for name in _TITLES if name in result
+        name: [result[name], *(result.get(f"{name}_interval") or (None, None))] for name in FIGURE_TITLES if name in result
     }
     rows = [
         {
@@ -118,10 +119,10 @@ def _front_matter(facts: Mapping[str, Any], card: Mapping[str, Any]) -> str:
 def _results(synthetic: Mapping[str, Any] | None, real: Mapping[str, Any] | None) -> str:
     if not synthetic and not real:
         return "## Results\n\nNot measured.\n"
-    names = [name for name in _TITLES if any(r and name in r["figures"] for r in (synthetic, real))]
+    names = [name for name in FIGURE_TITLES if any(r and name in r["figures"] for r in (synthetic, real))]
     lines = ["## Results", "", "| | Synthetic | Real |", "|---|---|---|"]
     lines.append(f"| Samples | {_count(synthetic)} | {_count(real)} |")
-    lines += [f"| {_TITLES[name]} | {_figure(synthetic, name)} | {_figure(real, name)} |" for name in names]
+    lines += [f"| {FIGURE_TITLES[name]} | {_figure(synthetic, name)} | {_figure(real, name)} |" for name in names]
     if any("[" in line for line in lines[5:]):
         lines.append("\nIn brackets: 95 % intervals by bootstrap over samples.")
     return "\n".join([*lines, ""]) + _per_class(real or synthetic or {})

@@ -69,6 +69,14 @@ class BadPretrained(Invalid):
     """Pretrained weights that cannot be read, or are another network's."""
 
 
+class ChecksumMismatch(BadPretrained):
+    """A file has another hash than its publisher states."""
+
+
+class PretrainedMismatch(BadPretrained):
+    """Tensors are missing, of other shapes, or unexpected; `details` lists them: missing, misshapen, unexpected."""
+
+
 class BadBudget(Invalid):
     """A loop's budget or plan that cannot be spent."""
 
@@ -187,3 +195,7 @@ class NothingToPrune(Invalid):
 
 class BadCalibration(Invalid):
     """Too few samples to see how far a network's activations reach."""
+
+
+class ReportTooLarge(TooLarge):
+    """A report over its limit of bytes."""
