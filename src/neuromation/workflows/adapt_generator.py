@@ -20,10 +20,12 @@ from neuromation.kernel.errors import Invalid
 from neuromation.learning import evaluation
 from neuromation.learning.adaptation import Parameter, Trial, Tuner, best
 from neuromation.learning.errors import ClassesMismatch
+from neuromation.learning.problem import NO_CLASS, Samples
 from neuromation.learning.weights import weights_from_bytes, weights_hash
 from neuromation.learning.zoo import get_model, initial_weights
 from neuromation.synthetic.generator import check_exact, get_generator, parse_params, search_space
 from neuromation.workflows import publishing
+from neuromation.workflows.learning_data import CLASS_PROBLEMS, check_suits, headline, measured, samples_of
 from neuromation.workflows.order_dataset import committed_output, share_max_bp
 from neuromation.workflows.plans import AuditOrder, Json, Plan, Rejected, order_of
 from neuromation.workflows.train_model import pins, weights_agree
@@ -32,6 +34,10 @@ from neuromation.workflows.world import World
 MICRO = 1_000_000
 FINALISTS = 3  # the best parameter sets are tried a second time: one lucky trial must not decide
 WEIGHTS = "weights.safetensors"
+_OBJECTIVES = {
+    True: "Trials are judged by the mean log-probability of the right class on the validation split.",
+    False: "Trials are judged by the main figure of their problem on the validation split.",
+}
 PROBABILITY_MIN = 1e-4  # one hopeless picture must not decide between two trials
 
 
@@ -46,17 +52,18 @@ class AdaptationWork:
         params = parsed.model_dump(mode="json")
         real = catalog.get_version(conn, order.real, Viewer(customer), kind="dataset")
         publishing.check_split(real, order.split)
-        if publishing.classes_of(real) != list(generator.classes):
+        model = get_model(order.model)
+        known, made = check_suits(model, real, order.real), generator.classes_for(parsed)
+        if publishing.classes_of(real) != made:
             raise ClassesMismatch(
                 f"the real set {order.real} has the classes {publishing.classes_of(real)} and the generator makes "
-                f"{generator.classes}; they must be the same, in the same order"
+                f"{made}; they must be the same, in the same order"
             )
-        model = get_model(order.model)
         config = model.check_config(order.config).model_dump(mode="json")
-        known = [t.name for t in search_space(generator)]
-        strange = sorted(set(order.tune) - set(known))
+        tunable = [t.name for t in search_space(generator)]
+        strange = sorted(set(order.tune) - set(tunable))
         if strange:
-            raise Invalid(f"{generator.name} has no parameter {strange[0][:60]!r} to tune; it has {', '.join(known)}")
+            raise Invalid(f"{generator.name} has no parameter {strange[0][:60]!r} to tune; it has {', '.join(tunable)}")
         item = catalog.get_item(conn, order.generator, Viewer(customer), kind="generator")
         cu = order.units * generator.cu_per_unit + order.steps * order.batch_size * model.cu_per_sample
         return Plan(
@@ -71,7 +78,7 @@ class AdaptationWork:
                 "generator": generator.name,
                 "version": generator.version,
                 "params": params,
-                "classes": list(generator.classes),
+                "classes": known,
                 "config": config,
                 "real": real.id,
             },
@@ -99,9 +106,10 @@ class AdaptationWork:
         trials: list[dict[str, Any]],
     ) -> list[dict[str, Any]]:
         """Fill in the accuracy of every trial whose weights have come."""
-        images, labels = publishing.arrays_of(
-            world, publishing.version_by_id(conn, plan.facts["real"]), split=order.split
-        )
+        spec = get_model(order.model)
+        real = publishing.version_by_id(conn, plan.facts["real"])
+        taken = spec.input_of(spec.check_config(plan.facts["config"]))
+        samples = samples_of(world, real, spec.problem, taken, split=order.split)
         done = []
         for trial in trials:
             if trial["score"] is None:
@@ -109,7 +117,7 @@ class AdaptationWork:
                     conn, job.id, kind=TaskKind.TRIAL, round=trial["wave"], states=[TaskState.ACCEPTED]
                 )
                 mine = next(t for t in tasks if t.seq == trial["number"])
-                accuracy, score = _measure(world, order, plan, mine, images, labels)
+                accuracy, score = _measure(world, order, plan, mine, samples)
                 told = {**trial, "accuracy": accuracy, "score": score, "node": mine.node_id}
                 shown = {k: told[k] for k in ("number", "accuracy", "score", "params", "final")}
                 jobs.emit(conn, job.id, "trial", shown, now=world.now())
@@ -152,7 +160,7 @@ class AdaptationWork:
             "best_params": _full(plan, winner.params),
             "best_accuracy": float(np.mean(same)),
             "baseline_accuracy": float(np.mean(baseline)),
-            "objective": "Trials are judged by the mean log-probability of the right class on the validation split.",
+            "objective": _OBJECTIVES[get_model(order.model).problem in CLASS_PROBLEMS],
             "trials": [{k: t[k] for k in ("number", "params", "accuracy", "score", "final")} for t in trials],
             "split": order.split,
         }
@@ -238,13 +246,21 @@ def _task(order: wire.AdaptationOrder, plan: Plan, trial: dict[str, Any], *, pin
 
 
 def _measure(
-    world: World, order: wire.AdaptationOrder, plan: Plan, task: Task, images: Any, labels: Any
+    world: World, order: wire.AdaptationOrder, plan: Plan, task: Task, samples: Samples
 ) -> tuple[float, float]:
-    """Accuracy of a trial's model on the real split, and its score: the mean log-probability of the right class."""
+    """A trial's model on the real split, as the figure that its problem is judged by, and its score.
+
+    Of classes the score is the mean log-probability of the right one, far less noisy than the share of right answers; of
+    all else it is that figure.
+    """
     config, classes = plan.facts["config"], plan.facts["classes"]
-    reference = initial_weights(order.model, config, classes, 0)
-    weights = weights_from_bytes(committed_output(world, task, WEIGHTS), reference)
-    scores = evaluation.predictor_torch(weights, order.model, config, classes)(images)
-    right = np.clip(scores[np.arange(len(labels)), labels], PROBABILITY_MIN, 1.0)
-    accuracy = float(np.mean(scores.argmax(axis=1) == labels))
-    return round(accuracy, 6), round(float(np.log(right).mean()), 6)
+    weights = weights_from_bytes(
+        committed_output(world, task, WEIGHTS), initial_weights(order.model, config, classes, 0)
+    )
+    answers = evaluation.predict(weights, order.model, config, samples)
+    _, value = headline(measured(answers, samples, intervals=False))
+    if samples.problem not in CLASS_PROBLEMS:
+        return round(value, 6), round(value, 6)
+    chances, labels = np.stack([np.asarray(answer) for answer in answers]), np.array(samples.targets)
+    right = np.clip(chances[np.arange(len(labels)), labels], PROBABILITY_MIN, 1.0)[labels != NO_CLASS]
+    return round(value, 6), round(float(np.log(right).mean()), 6)

@@ -16,6 +16,7 @@ from neuromation.kernel.errors import Conflict, NotFound
 from neuromation.kernel.hashing import hash_json
 from neuromation.learning.zoo import list_models
 from neuromation.storage import service as storage
+from neuromation.synthetic.annotations import has_objects
 from neuromation.synthetic.formats import real
 from neuromation.synthetic.formats.labelled import Labelled, read_labelled
 from neuromation.synthetic.generator import Generator, get_generator, list_generators
@@ -131,7 +132,23 @@ def _facts(tables: list[Labelled | real.RealTable], source: str) -> dict[str, ob
         "splits": splits,
         "units": sum(splits.values()),
         "source": source,
+        "knows": _knows(tables),
     }
+
+
+def _knows(tables: list[Labelled | real.RealTable]) -> dict[str, bool]:
+    """What a model may learn from, or be measured on, in these tables."""
+    samples = [sample for table in tables if isinstance(table, real.RealTable) for sample in table.samples]
+    return {
+        "sounds": any(isinstance(table, real.RealTable) and table.kind == "audio" for table in tables),
+        "labels": not samples or any(sample.label is not None for sample in samples),
+        "objects": any(has_objects(sample.annotations) for sample in samples),
+        "masks": any(_has_masks(sample.annotations.get("objects")) for sample in samples),
+    }
+
+
+def _has_masks(listed: object) -> bool:
+    return isinstance(listed, list) and any(isinstance(thing, dict) and thing.get("rle") for thing in listed)
 
 
 def versions(

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any, Literal
 
-import numpy as np
 import sqlalchemy as sa
-from numpy.typing import NDArray
 
 from neuromation.catalog import service as catalog
 from neuromation.catalog.model import FileRef, Version, Viewer, checked_name
@@ -15,7 +13,6 @@ from neuromation.jobs import service as jobs
 from neuromation.jobs.model import Job, Task, TaskKind, TaskState
 from neuromation.kernel.errors import Invalid, NotFound
 from neuromation.storage import service as storage
-from neuromation.synthetic.formats import labelled, shard
 from neuromation.workflows.world import World
 
 Goods = Literal["dataset", "model"]
@@ -81,25 +78,6 @@ def publish(
     return catalog.add_version(
         conn, item.id, content_hash=content_hash, manifest=manifest, files=files, lineage=lineage, now=now
     )
-
-
-def arrays_of(
-    world: World, version: Version, *, split: str | None = None
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Pictures (N, H, W) and labels (N,) of a data set's version. Raises NotFound for an unknown split."""
-    images, labels = [], []
-    for name, file in sorted(version.files.items()):
-        if not name.endswith(".parquet"):
-            continue
-        data = world.blobs.get(file.sha256)
-        part = labelled.from_shard(shard.decode_shard(data)) if is_synthetic(version) else labelled.read_labelled(data)
-        chosen = part if split is None else part.of_split(split)
-        images.append(chosen.images)
-        labels.append(chosen.labels)
-    if not images or sum(len(part) for part in labels) == 0:
-        splits = ", ".join(version.manifest.get("splits", {})) or "none"
-        raise NotFound(f"data set {version.id} has no units in the split {split!r}; its splits are: {splits}")
-    return np.concatenate(images), np.concatenate(labels)
 
 
 def is_synthetic(version: Version) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from neuromation.jobs.model import BreakReason, Job, NewTask, Task, TaskKind, Ta
 from neuromation.kernel.errors import Invalid
 from neuromation.kernel.hashing import hash_json
 from neuromation.learning import diloco, evaluation
+from neuromation.learning.problem import NO_CLASS
 from neuromation.learning.weights import (
     REPLAY_TOLERANCE,
     Weights,
@@ -27,12 +27,12 @@ from neuromation.learning.weights import (
 )
 from neuromation.learning.zoo import get_model, initial_weights
 from neuromation.workflows import publishing
+from neuromation.workflows.learning_data import CLASS_PROBLEMS, check_suits, headline, held_out, measured
 from neuromation.workflows.order_dataset import committed_output
 from neuromation.workflows.plans import AuditOrder, Json, Plan, Rejected, order_of
 from neuromation.workflows.world import World
 
 MICRO = 1_000_000
-HELD_OUT_MAX = 2_000
 WORSE_MAX = 1.5  # a replica may raise the loss on held-out data by so much of itself plus LOSS_SLACK, not more
 LOSS_SLACK = 0.2
 
@@ -44,7 +44,7 @@ class TrainingWork:
         """Rounds x replicas tasks. Raises what a wrong data set, model or configuration raises."""
         version = catalog.get_version(conn, order.dataset, Viewer(customer), kind="dataset")
         spec = get_model(order.model)
-        classes = publishing.classes_of(version)
+        classes = check_suits(spec, version, order.dataset)
         config = spec.check_config(order.config).model_dump(mode="json")
         publishing.check_name_free(order.name)
         shards = sorted(name for name in version.files if name.endswith(".parquet"))
@@ -142,12 +142,13 @@ class TrainingWork:
         weights, momentum = diloco.outer_step(
             start, deltas, momentum, lr=diloco.FEW_ROUNDS_LR, momentum=diloco.FEW_ROUNDS_MOMENTUM
         )
-        loss, accuracy = _held_out(world, plan, order, weights)
+        judge = _Judge(world, order.model, plan)
+        name, value = headline(judge.measured(weights, intervals=False))
         story = {
             "round": number,
             "replicas": len(deltas),
-            "held_out_loss": round(loss, 5),
-            "held_out_accuracy": round(accuracy, 5),
+            "held_out_loss": round(judge.loss(weights), 5),
+            f"held_out_{name}": round(value, 5),
             "delta_bytes": sum(t.commit["outputs"]["delta.bin"]["size"] for t in tasks if t.commit),
         }
         jobs.emit(conn, job.id, "round", story, now=world.now())
@@ -181,8 +182,8 @@ class TrainingWork:
                 raise Rejected(BreakReason.WRONG_RESULT, f"segment {number} does not hash to what was committed")
         if not diloco.delta_agrees(committed_output(world, task, "delta.bin"), start=start, end=end):
             raise Rejected(BreakReason.WRONG_RESULT, "the delta does not lead to the committed weights")
-        before, _ = _held_out(world, plan, order, start)
-        after, _ = _held_out(world, plan, order, end)
+        judge = _Judge(world, order.model, plan)
+        before, after = judge.loss(start), judge.loss(end)
         if not after <= before * WORSE_MAX + LOSS_SLACK:
             raise Rejected(BreakReason.POOR_RESULT, f"the loss on held-out data rose from {before:.3f} to {after:.3f}")
 
@@ -217,9 +218,7 @@ class TrainingWork:
         order: wire.TrainingOrder = order_of(job)
         weights = weights_from_bytes(world.blobs.get(plan.memory["weights"]["sha256"]), _reference(order, plan))
         version = publishing.version_by_id(conn, plan.facts["dataset"])
-        images, labels = _arrays(world, plan.facts["held_out"])
-        predict = evaluation.predictor_torch(weights, order.model, plan.facts["config"], plan.facts["classes"])
-        synthetic = evaluation.evaluate(predict, images, labels, plan.facts["classes"]).to_json()
+        synthetic = _Judge(world, order.model, plan).measured(weights)
         makers = _makers(conn, job)
         card = {
             "title": order.name,
@@ -245,6 +244,7 @@ class TrainingWork:
             licence=version.item.licence,  # a model carries the licence of the data that it was trained on
             manifest={
                 "architecture": order.model,
+                "problem": get_model(order.model).problem.value,
                 "config": plan.facts["config"],
                 "classes": plan.facts["classes"],
                 "synthetic": synthetic,
@@ -261,11 +261,12 @@ class TrainingWork:
                 "code": __version__,
             },
         )
+        judged_by, value = headline(synthetic)
         return {
             "model": f"{order.name}@{made.number}",
             "version": made.id,
             "rounds": plan.memory["history"],
-            "synthetic_accuracy": synthetic["accuracy"],
+            f"synthetic_{judged_by}": value,
             "agreement": agreement,
         }
 
@@ -323,17 +324,30 @@ def _makers(conn: sa.Connection, job: Job) -> dict[str, int]:
     return made
 
 
-@lru_cache(maxsize=4)
-def _arrays(world: World, sha256: str) -> tuple[Any, Any]:
-    from neuromation.synthetic.formats import labelled, shard
+class _Judge:
+    """Measures weights on the shard that no node is given."""
 
-    data = labelled.from_shard(shard.decode_shard(world.blobs.get(sha256)))
-    return data.images[:HELD_OUT_MAX], data.labels[:HELD_OUT_MAX]
+    def __init__(self, world: World, model: str, plan: Plan) -> None:
+        self._model, self._config = model, plan.facts["config"]
+        spec = get_model(model)
+        self._input = spec.input_of(spec.check_config(self._config))
+        self._samples = held_out(world, plan.facts["held_out"], spec.problem, self._input)
 
+    def loss(self, weights: Weights) -> float:
+        """Of classes the cross-entropy of their probabilities, of all else the loss that the network is trained by."""
+        if self._samples.problem not in CLASS_PROBLEMS:
+            from neuromation.learning import engine
 
-def _held_out(world: World, plan: Plan, order: wire.TrainingOrder, weights: Weights) -> tuple[float, float]:
-    """Cross-entropy and accuracy on the shard that no node is given."""
-    images, labels = _arrays(world, plan.facts["held_out"])
-    scores = evaluation.predictor_torch(weights, order.model, plan.facts["config"], plan.facts["classes"])(images)
-    right = np.clip(scores[np.arange(len(labels)), labels], 1e-9, 1.0)
-    return float(-np.log(right).mean()), float((scores.argmax(axis=1) == labels).mean())
+            module = engine.module_of(weights, self._model, self._config, self._samples.classes)
+            return engine.loss_of(module, self._input, self._samples)
+        chances = np.stack([np.asarray(answer) for answer in self._answers(weights)])
+        labels = np.array(self._samples.targets)
+        right = np.clip(chances[np.arange(len(labels)), labels], 1e-9, 1.0)[labels != NO_CLASS]
+        return float(-np.log(right).mean())
+
+    def measured(self, weights: Weights, *, intervals: bool = True) -> Json:
+        """The figures of the problem."""
+        return measured(self._answers(weights), self._samples, intervals=intervals)
+
+    def _answers(self, weights: Weights) -> list[Any]:
+        return evaluation.predict(weights, self._model, self._config, self._samples)

@@ -17,6 +17,7 @@ from neuromation.learning.evaluation.classifiers import (
     onnx_session,
     predictor_onnx,
     predictor_torch,
+    scored,
 )
 from neuromation.learning.evaluation.comparison import Comparison, side_by_side
 from neuromation.learning.evaluation.figures import Figure, Report
@@ -44,5 +45,6 @@ __all__ = [
     "predictor_onnx",
     "predictor_torch",
     "renumbered",
+    "scored",
     "side_by_side",
 ]

@@ -91,12 +91,19 @@ def evaluate(
     Raises:
         BadTrainingData, ClassesMismatch: arrays of a wrong form, or a predictor with another number of classes.
     """
+    check_data(images, labels, check_classes(classes))
+    return scored(predict(images), labels, classes, seed=seed)
+
+
+def scored(
+    probabilities: NDArray[Any], labels: NDArray[np.int64], classes: Sequence[str], *, seed: int = 0
+) -> Evaluation:
+    """Measure probabilities (N, classes) that a predictor gave, one row a sample. Raises ClassesMismatch."""
     names = check_classes(classes)
-    check_data(images, labels, names)
-    scores = np.asarray(predict(images), np.float64)
-    if scores.shape != (len(images), len(names)):
+    scores = np.asarray(probabilities, np.float64)
+    if scores.shape != (len(labels), len(names)):
         raise ClassesMismatch(
-            f"the predictor gave {scores.shape} and {(len(images), len(names))} was needed: a row a picture"
+            f"the predictor gave {scores.shape} and {(len(labels), len(names))} was needed: a row a sample"
         )
     predicted = scores.argmax(axis=1)
     confusion = np.zeros((len(names), len(names)), np.int64)
@@ -104,7 +111,7 @@ def evaluate(
     precision, recall, f1 = _rates(confusion)
     accuracy_interval, f1_interval = _intervals(confusion, seed)
     return Evaluation(
-        units=len(images),
+        units=len(labels),
         accuracy=float(np.mean(predicted == labels)),
         accuracy_interval=accuracy_interval,
         precision=float(precision.mean()),

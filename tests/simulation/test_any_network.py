@@ -1,0 +1,92 @@
+"""Networks of every kind are trained over several nodes, audited, delivered and measured; what does not fit is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from simulated_platform import Simulation
+
+from neuromation.client import schemas as wire
+from neuromation.jobs.model import JobState
+from neuromation.learning.errors import WrongProblem
+from neuromation.workflows.driving import drive
+
+Simulate = Callable[..., Simulation]
+
+SETS: dict[str, dict[str, Any]] = {
+    "dice": {"generator": "dice", "params": {"width": 64, "height": 64, "labels": ["masks"]}},
+    "said": {"generator": "spoken-digits"},
+    "digits": {"generator": "digits"},
+}
+SMALL_DETECTOR = {"height": 64, "width": 64, "channels": 4, "depth": 1, "deepest": 8}
+
+
+def a_set(sim: Simulation, name: str, units: int = 24) -> None:
+    order = {"kind": "dataset", "name": name, "units": units, "shard_units": 8, "seed": 5, **SETS[name]}
+    job_id = sim.order(wire.DatasetOrder.model_validate(order))
+    sim.run([job_id], steps=3000, faults=False)
+    assert sim.job(job_id).state is JobState.SETTLED, sim.picture(job_id)
+
+
+def a_training(model: str, data: str, config: dict[str, Any] | None = None, **fields: Any) -> wire.TrainingOrder:
+    order = {"name": f"{model}-{data}", "model": model, "config": config or {}, "dataset": f"{data}@1", "rounds": 2}
+    sizes = {"replicas": 2, "steps": 4, "segments": 2, "batch_size": 4, "learning_rate": 0.002}
+    return wire.TrainingOrder.model_validate({"kind": "training", **order, **sizes, **fields})
+
+
+def result_of(sim: Simulation, order: Any) -> dict[str, Any]:
+    job_id = sim.order(order)
+    sim.run([job_id], steps=3000, faults=False)
+    job = sim.job(job_id)
+    assert job.state is JobState.SETTLED, sim.picture(job_id)
+    return dict(job.result or {})
+
+
+def figures_of(sim: Simulation, model: str, data: str) -> dict[str, Any]:
+    """An evaluation is free: it has no escrow, and no node has a part in it."""
+    order = {"kind": "evaluation", "name": "measured", "model": model, "dataset": f"{data}@1"}
+    job_id = sim.order(wire.EvaluationOrder.model_validate(order))
+    for _ in range(20):
+        drive(sim.world)
+    assert sim.job(job_id).state is JobState.SETTLED, sim.picture(job_id)
+    return dict(sim.job(job_id).result or {})
+
+
+@pytest.mark.parametrize(
+    ("data", "model", "config", "figure"),
+    [
+        ("dice", "heatmap-detector", SMALL_DETECTOR, "map50"),
+        ("said", "logmel-cnn", {"base": 8, "hidden": 8}, "accuracy"),
+    ],
+)
+def test_a_network_is_trained_on_what_its_problem_needs(
+    data: str, model: str, config: dict[str, Any], figure: str, simulate: Simulate
+) -> None:
+    sim = simulate(31)
+    for _ in range(3):
+        sim.add_node()
+    a_set(sim, data)
+    made = result_of(sim, a_training(model, data, config))
+    assert [story["round"] for story in made["rounds"]] == [0, 1]
+    assert all(0 <= story[f"held_out_{figure}"] <= 1 and story["held_out_loss"] > 0 for story in made["rounds"])
+    assert made["agreement"]["max_abs_diff"] < 1e-3
+    measured = figures_of(sim, made["model"], data)
+    value = measured["figures"][figure][0] if "figures" in measured else measured[figure]
+    assert measured["origin"] == "synthetic" and 0 <= value <= 1
+
+
+def test_a_data_set_that_does_not_suit_the_model_is_refused_with_the_quote(simulate: Simulate) -> None:
+    sim = simulate(32)
+    for _ in range(3):
+        sim.add_node()
+    for name in ("digits", "said"):
+        a_set(sim, name)
+    with pytest.raises(WrongProblem, match=r"heatmap-detector is made for detection and needs boxes of objects"):
+        sim.order(a_training("heatmap-detector", "digits"))
+    with pytest.raises(WrongProblem, match="takes pictures and data set said@1 has sounds"):
+        sim.order(a_training("small-resnet", "said"))
+    made = result_of(sim, a_training("digits-cnn", "digits"))
+    with pytest.raises(WrongProblem, match="digits-cnn takes pictures"):
+        figures_of(sim, made["model"], "said")
