@@ -88,6 +88,9 @@ class TrainedOnParts(Protocol):
     def training_config(self) -> dict[str, object]:
         """The model's configuration in training; `config` is the one in use. Both have the same weights."""
 
+    def make_whole(self, units: int, seed: int) -> Samples:
+        """Made samples as they come in use, to measure on."""
+
 
 @runtime_checkable
 class Bootstrapped(Protocol):

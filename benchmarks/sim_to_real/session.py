@@ -109,11 +109,18 @@ def synthetic_run(domain: Domain, minutes: float, seed: int) -> tuple[Outcome, W
     samples = domain.make(domain.params(), plan.units, seed)
     spent = SPENT.cpu_s - before
     held_back = min(HELD_BACK_MAX, max(50, round(plan.units * HELD_BACK_SHARE)))
-    parts = {"synthetic": domain.make(domain.params(), held_back, HELD_BACK_SEED + seed), **parts}
+    parts = {"synthetic": _held_back(domain, held_back, HELD_BACK_SEED + seed), **parts}
     weights, trained_s = train(domain, samples, plan.recipe)
     outcome = Outcome(domain.name, domain.model, "synthetic", plan.units, spent, plan.recipe.steps, trained_s)
     measure_into(outcome, domain, weights, parts)
     return outcome, weights
+
+
+def _held_back(domain: Domain, units: int, seed: int) -> Samples:
+    """Made samples that measure, as the network meets them in use."""
+    if isinstance(domain, TrainedOnParts):
+        return domain.make_whole(units, seed)
+    return domain.make(domain.params(), units, seed)
 
 
 def yardstick_run(domain: Domain, minutes: float, seed: int) -> Outcome | None:
