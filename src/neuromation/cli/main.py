@@ -28,7 +28,7 @@ _NOUNS = {
     "auth": ("auth", "Register, log in, log out; tokens."),
     "generator": ("generators", "What makes data: list, show, preview."),
     "dataset": ("datasets", "Order, import, export and verify data sets."),
-    "model": ("models", "Train, evaluate, adapt, export and download models."),
+    "model": ("models", "Train, evaluate, adapt, compress, import and download models."),
     "job": ("jobs", "Watch, wait for and cancel what you ordered."),
     "wallet": ("wallet", "Your balance and its movements."),
     "node": ("nodes", "Let this machine earn; list your nodes."),
@@ -39,6 +39,10 @@ _NOUNS = {
     "serve": ("serve", "Run a platform on this machine."),
     "demo": ("demo", "Run the whole chain here: generate, train, evaluate, adapt, pay."),
 }
+
+
+# Modules that add commands to a noun's group.
+_ADDITIONS = {"model": ("local_training", "zoo")}
 
 
 class LazyGroup(TyperGroup):
@@ -58,6 +62,8 @@ class LazyGroup(TyperGroup):
 
 def _loaded(name: str) -> Command:
     module = importlib.import_module(f"neuromation.cli.{_NOUNS[name][0]}")
+    for addition in _ADDITIONS.get(name, ()):
+        importlib.import_module(f"neuromation.cli.{addition}")
     app = getattr(module, "app", None)
     if not isinstance(app, typer.Typer):
         app = typer.Typer(add_completion=False, rich_markup_mode=None)

@@ -1,0 +1,462 @@
+"""`neuromation model fit` and `tune`: training, and the loop that re-tunes a generator, on this machine alone."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from neuromation import __version__
+from neuromation.cli.commands import ParamOption, command, needing, values_of
+from neuromation.cli.generators import GeneratorArgument
+from neuromation.cli.models import BatchOption, ConfigOption, SeedOption, app
+from neuromation.cli.output import Output
+from neuromation.kernel.errors import Invalid
+
+if TYPE_CHECKING:
+    from neuromation.cli.sample_sets import SampleSet
+    from neuromation.learning.evaluation.figures import Report
+    from neuromation.learning.loop import LoopResult, Tried
+    from neuromation.learning.problem import InputSpec, Samples
+    from neuromation.learning.trainer import Fitted, Recipe
+    from neuromation.learning.zoo import ModelSpec
+
+HELD_BACK_SHARE, HELD_BACK_MAX = 0.1, 1_000  # synthetic samples that measure and never train
+CALIBRATION_STEPS, CALIBRATION_UNITS = 8, 16
+SAY_EVERY_S = 10.0
+TRIAL_SHARE = 0.15  # of a loop's budget for one full trial: nine small ones and their promotions take half of it
+
+OutOption = Annotated[Path, typer.Option("--out", "-o", help="The model's folder; an interrupted run goes on there.")]
+ModelOption = Annotated[str, typer.Option("--model", help="A network of the zoo; see `neuromation model zoo`.")]
+AugmentOption = Annotated[
+    list[str] | None, typer.Option("--augment", metavar="KEY=VALUE", help="Changes at random; default: by problem.")
+]
+RealOption = Annotated[Path | None, typer.Option("--real", help="Labelled real data, to measure on only.")]
+SplitOption = Annotated[str | None, typer.Option("--split", help="Of the real data; default: all of it.")]
+ThreadsOption = Annotated[int, typer.Option("--threads", min=1, max=256, help="Of the processor.")]
+LearningRateOption = Annotated[float, typer.Option("--learning-rate", min=1e-9, max=10, help="The highest one.")]
+
+
+@command(app, "fit", example="neuromation model fit dice-2k --model heatmap-detector --real photos --out dice-net")
+def fit(
+    out: Output,
+    *,
+    data: Annotated[Path, typer.Argument(metavar="FOLDER", help="A data set's folder, or one of labelled photos.")],
+    model: ModelOption,
+    folder: OutOption,
+    config: ConfigOption = None,
+    steps: Annotated[int, typer.Option(min=1, max=10_000_000, help="Of the optimiser.")] = 2_000,
+    batch_size: BatchOption = 32,
+    learning_rate: LearningRateOption = 2e-3,
+    augment: AugmentOption = None,
+    start: Annotated[Path | None, typer.Option(help="A model's folder to begin with: a warm start.")] = None,
+    real: RealOption = None,
+    split: SplitOption = None,
+    seed: SeedOption = 0,
+    threads: ThreadsOption = 1,
+    bf16: Annotated[
+        bool, typer.Option("--bf16", help="Compute in bfloat16: faster where the processor has it.")
+    ] = False,
+) -> None:
+    """Train a network here on a folder of data, and write the model's folder: weights, ONNX and card.
+
+    A tenth of the data measures and does not train. With --real, figures on real data stand beside the synthetic ones.
+    """
+    with needing("learning"):
+        from neuromation.learning.trainer import Recipe
+        from neuromation.learning.zoo import get_model
+
+        spec = get_model(model)
+        settings = spec.check_config(values_of(config, option="--config"))
+        _check_new(folder)
+        recipe = Recipe(
+            steps=steps,
+            batch_size=batch_size,
+            lr=learning_rate,
+            warmup_steps=min(50, steps // 10),
+            seed=seed,
+            bf16=bf16,
+            augment=_augment(spec, augment),
+        )
+        given = _read(out, data, spec, spec.input_of(settings))
+        training, held_back = _parted(given.samples, seed)
+        fitted = _fit(out, spec, settings, training, recipe, folder, start=start, threads=threads)
+        measured = _measured(out, spec, settings, fitted, held_back, real, split)
+        lineage = {**given.lineage, "training": _story(recipe), "code_version": __version__}
+        _write(folder, spec, settings, fitted, training, {**lineage, **_card_figures(measured)})
+    _finish(out, folder, spec, measured, {"recipe": recipe.to_json(), "lineage": lineage})
+
+
+@command(
+    app,
+    "tune",
+    example="neuromation model tune dice --model heatmap-detector --real photos --tune box_margin_px --minutes 30 -o net",
+)
+def tune(
+    out: Output,
+    *,
+    generator: GeneratorArgument,
+    model: ModelOption,
+    real: Annotated[Path, typer.Option("--real", help="A few labelled real photos or recordings.")],
+    folder: OutOption,
+    choose: Annotated[str, typer.Option(help="The split that trials are judged on.")] = "validation",
+    report: Annotated[str, typer.Option(help="The split that only the end is measured on.")] = "test",
+    tuned: Annotated[
+        list[str] | None, typer.Option("--tune", metavar="NAME", help="A parameter that may move; default: all.")
+    ] = None,
+    param: ParamOption = None,
+    config: ConfigOption = None,
+    minutes: Annotated[float, typer.Option(min=0.1, max=100_000, help="Of one thread, for everything.")] = 30.0,
+    data_share: Annotated[
+        float, typer.Option(min=0.05, max=0.95, help="Of a trial's time that goes into making data.")
+    ] = 0.4,
+    batch_size: BatchOption = 32,
+    learning_rate: LearningRateOption = 2e-3,
+    augment: AugmentOption = None,
+    seed: SeedOption = 0,
+) -> None:
+    """Re-tune a generator by the model's errors on a few real samples, within a budget, and train with what was found.
+
+    Nothing real trains the model. Every trial is a line of loop.jsonl in the folder: an interrupted loop goes on there.
+    """
+    with needing("learning"), needing("synthetic"):
+        from neuromation.learning.evaluation import renumbered
+        from neuromation.learning.gathering import classes_for
+        from neuromation.learning.loop import Plan, run_loop
+        from neuromation.learning.zoo import get_model
+        from neuromation.synthetic import get_generator, parse_params
+
+        spec, source = get_model(model), get_generator(generator)
+        settings = spec.check_config(values_of(config, option="--config"))
+        parsed = parse_params(source, values_of(param))
+        base, classes = parsed.model_dump(mode="json"), classes_for(spec.problem, source.classes_for(parsed))
+        _check_new(folder)
+        inputs = spec.input_of(settings)
+        judged = renumbered(_read(out, real, spec, inputs, split=choose).samples, classes)
+        untouched = renumbered(_read(out, real, spec, inputs, split=report).samples, classes)
+        trial = _Trials(
+            out=out,
+            spec=spec,
+            settings=settings,
+            generator=source,
+            base=base,
+            names=tuple(tuned or ()),
+            judged=judged,
+            recipe={"batch_size": batch_size, "lr": learning_rate, "augment": _augment(spec, augment)},
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        trial.calibrate(folder / "speeds.json", full_minutes=minutes * TRIAL_SHARE, data_share=data_share, seed=seed)
+        found = run_loop(trial, Plan(budget=minutes, seed=seed), record=folder / "loop.jsonl", tell=_teller(out))
+        fitted, training, synthetic = trial.last(found, seed=seed + 1)
+        measured = {"synthetic": synthetic, "real": _report(spec, settings, fitted, untouched)}
+        params = {**base, **{name: round(value, 6) for name, value in found.params.items()}}
+        lineage = {
+            "generator": f"{source.name}@{source.version}",
+            "generator_params": params,
+            "synthetic_units": len(training),
+            "code_version": __version__,
+        }
+        _write(folder, spec, settings, fitted, training, {**lineage, **_card_figures(measured)})
+        (folder / "params.json").write_text(json.dumps(params, indent=1) + "\n", encoding="utf-8")
+    told = {"params": found.params, "trials": len(found.tried), "minutes": round(found.spent, 2), "lineage": lineage}
+    _finish(out, folder, spec, measured, told)
+
+
+@dataclass
+class _Trials:
+    """The loop's subject: a generator, a network, and the real samples that judge. Costs are minutes of one thread."""
+
+    out: Output
+    spec: ModelSpec
+    settings: Any
+    generator: Any
+    base: dict[str, Any]
+    names: tuple[str, ...]
+    judged: Samples
+    recipe: dict[str, Any]
+    units: int = 0
+    steps: int = 0
+    full_minutes: float = 0.0
+    _kept: tuple[Any, Fitted, Samples, Report] | None = None
+
+    @property
+    def space(self) -> Sequence[Any]:
+        """The tunable parameters, around the values that were given."""
+        from neuromation.learning.adaptation import Parameter
+        from neuromation.synthetic import search_space
+
+        known = {t.name: t for t in search_space(self.generator)}
+        strange = [name for name in self.names if name not in known]
+        if strange:
+            raise Invalid(f"{self.generator.name} has no parameter {strange[0]!r} to tune; it has {', '.join(known)}")
+        return [
+            Parameter(t.name, t.low, t.high, min(t.high, max(t.low, float(self.base[t.name]))), t.log)
+            for t in known.values()
+            if not self.names or t.name in self.names
+        ]
+
+    def calibrate(self, path: Path, *, full_minutes: float, data_share: float, seed: int) -> None:
+        """Find out what a full trial makes and trains in its minutes; kept, so that a resumed loop counts the same."""
+        if path.is_file():
+            speeds = json.loads(path.read_text(encoding="utf-8"))
+        else:
+            self._made(self.base, 1, seed)
+            began = time.process_time()
+            samples = self._made(self.base, CALIBRATION_UNITS, seed)
+            unit_s = (time.process_time() - began) / CALIBRATION_UNITS
+            self._fitted(samples, 1, seed)  # loads and warms what every process does once
+            began = time.process_time()
+            self._fitted(samples, CALIBRATION_STEPS, seed)
+            speeds = {"unit_s": unit_s, "step_s": (time.process_time() - began) / CALIBRATION_STEPS}
+            path.write_text(json.dumps(speeds) + "\n", encoding="utf-8")
+        seconds = 60 * full_minutes
+        self.units = max(32, int(seconds * data_share / speeds["unit_s"]))
+        self.steps = max(16, int(seconds * (1 - data_share) / speeds["step_s"]))
+        self.full_minutes = (self.units * speeds["unit_s"] + self.steps * speeds["step_s"]) / 60
+
+    def cost(self, effort: Any) -> float:
+        """Minutes, by the speeds measured at the start."""
+        return float(self.full_minutes * effort.share)
+
+    def trial(self, params: Mapping[str, float], effort: Any, *, seed: int, class_weights: Sequence[float]) -> Any:
+        """Make, train, measure."""
+        from neuromation.learning.loop import Outcome, draw_by_class
+        from neuromation.learning.problem import Problem
+
+        samples = self._made({**self.base, **params}, effort.of(self.units), seed)
+        held_back = samples.only(range(0, len(samples), 10))
+        if class_weights and self.spec.problem in (Problem.CLASSIFICATION, Problem.AUDIO_CLASSIFICATION):
+            samples = samples.only(draw_by_class(samples.targets, class_weights, len(samples), seed=seed))
+        fitted = self._fitted(samples, effort.of(self.steps), seed)
+        real = _report(self.spec, self.settings, fitted, self.judged)
+        self._kept = (dict(params), fitted, samples, _report(self.spec, self.settings, fitted, held_back))
+        errors = tuple(1.0 - f.figures["recall"].value for f in real.per_class) if "recall" in _names(real) else ()
+        figure = real.figures[real.headline].value
+        return Outcome(_score(self.spec, self.settings, fitted, self.judged, figure), figure, errors)
+
+    def last(self, found: LoopResult, *, seed: int) -> tuple[Fitted, Samples, Report]:
+        """The final training's weights, data and synthetic figures; trained again where they were on record only."""
+        from neuromation.learning.loop import Effort
+
+        last = found.tried[-1]
+        if self._kept is None or self._kept[0] != dict(last.params):
+            self.trial(last.params, Effort(last.share), seed=seed, class_weights=found.class_weights)
+        assert self._kept is not None
+        return self._kept[1], self._kept[2], self._kept[3]
+
+    def _made(self, params: Mapping[str, Any], units: int, seed: int) -> Samples:
+        from neuromation.learning.gathering import gathered, reduced
+        from neuromation.synthetic import parse_params
+        from neuromation.synthetic.formats.examples import examples_of_generator
+
+        chosen = {name: round(value, 6) if isinstance(value, float) else value for name, value in params.items()}
+        parsed = parse_params(self.generator, chosen)
+        masks = self.spec.problem.value == "instance-segmentation"
+        with self.out.bar("making data", units, "units") as update:
+
+            def tick() -> Iterator[Any]:
+                for index in range(units):
+                    update(index)
+                    yield self.generator.unit(parsed, seed, index)
+
+            examples = examples_of_generator(self.generator, parsed, tick(), masks=masks)
+        return reduced(gathered(self.spec.problem, examples), self.spec.input_of(self.settings))
+
+    def _fitted(self, samples: Samples, steps: int, seed: int) -> Fitted:
+        from neuromation.learning.trainer import Recipe, fit
+
+        recipe = Recipe(steps=steps, warmup_steps=min(50, steps // 10), seed=seed, **self.recipe)
+        with _progress(self.out, recipe) as tell:
+            return fit(self.spec.name, self.settings.model_dump(), samples, recipe, tell=tell)
+
+
+def _names(report: Report) -> set[str]:
+    return set(report.per_class[0].figures) if report.per_class else set()
+
+
+def _score(spec: ModelSpec, settings: Any, fitted: Fitted, samples: Samples, figure: float) -> float:
+    """What trials are compared by: a mean log-probability where there is one, else the figure itself."""
+    import numpy as np
+
+    from neuromation.learning.evaluation import predict
+    from neuromation.learning.problem import NO_CLASS, Problem
+
+    if spec.problem not in (Problem.CLASSIFICATION, Problem.AUDIO_CLASSIFICATION):
+        return figure
+    shares = np.stack([np.asarray(a) for a in predict(fitted.weights, spec.name, settings.model_dump(), samples)])
+    labels = np.asarray(samples.targets)
+    known = labels != NO_CLASS
+    return float(np.log(np.clip(shares[known, labels[known]], 1e-4, 1.0)).mean())
+
+
+def _check_new(folder: Path) -> None:
+    if (folder / "config.json").exists():
+        raise Invalid(f"{folder} already holds a finished model; name another folder")
+
+
+def _augment(spec: ModelSpec, given: list[str] | None) -> Any:
+    """The changes that were asked for, or what suits the problem without turning anything over."""
+    from neuromation.learning.augmentation import Augment
+    from neuromation.learning.problem import Problem
+    from neuromation.learning.trainer import Recipe
+
+    if given is not None:
+        values = values_of(given, option="--augment")
+        return Recipe.from_json({"steps": 1, "augment": values}).augment
+    if spec.name == "digits-cnn":
+        return Augment(symbols=True)
+    if spec.problem is Problem.AUDIO_CLASSIFICATION:
+        return Augment(shift_s=0.1, gain_db=6.0, noise=0.1, mask_time=0.1, mask_frequency=0.1)
+    seen = Augment(zoom=(0.8, 1.25), shift=0.08, brightness=0.2, contrast=0.2, colour=0.2, blur=0.7, noise=0.02)
+    return replace(seen, rotate_deg=8.0, erase=0.1) if spec.problem is Problem.CLASSIFICATION else seen
+
+
+def _read(out: Output, folder: Path, spec: ModelSpec, inputs: InputSpec, *, split: str | None = None) -> SampleSet:
+    from neuromation.cli.sample_sets import samples_in
+
+    out.note(f"reading {folder}{f', {split}' if split else ''}")
+    with needing("synthetic"):
+        return samples_in(folder, spec.problem, inputs, split=split)
+
+
+def _parted(samples: Samples, seed: int) -> tuple[Samples, Samples]:
+    """What trains, and what is held back, drawn by the seed."""
+    import numpy as np
+
+    from neuromation.kernel.rng import unit_rng
+
+    order = unit_rng(seed, 0, "held-back").permutation(len(samples))
+    back = min(HELD_BACK_MAX, max(1, round(len(samples) * HELD_BACK_SHARE)))
+    if len(samples) < 10:
+        raise Invalid(f"{len(samples)} samples are too few to train and to measure; give 10 at least")
+    return samples.only(np.sort(order[back:])), samples.only(np.sort(order[:back]))
+
+
+def _fit(
+    out: Output,
+    spec: ModelSpec,
+    settings: Any,
+    samples: Samples,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    start: Path | None,
+    threads: int,
+) -> Fitted:
+    from neuromation.learning.checkpoints import Checkpoints
+    from neuromation.learning.export import load_exported
+    from neuromation.learning.trainer import fit as train
+
+    weights = None
+    if start is not None:
+        begun = load_exported(start)
+        if (begun.model, begun.config, begun.classes) != (spec.name, settings.model_dump(), samples.classes):
+            raise Invalid(
+                f"{start} holds a {begun.model} with other classes or settings than asked for; a warm start needs the same"
+            )
+        weights = begun.weights
+    folder.mkdir(parents=True, exist_ok=True)
+    with _progress(out, recipe) as tell:
+        return train(
+            spec.name,
+            settings.model_dump(),
+            samples,
+            recipe,
+            start=weights,
+            checkpoints=Checkpoints(folder / "checkpoint"),
+            tell=tell,
+            threads=threads,
+        )
+
+
+@contextmanager
+def _progress(out: Output, recipe: Recipe) -> Iterator[Callable[[int, float, float, float], None]]:
+    said = time.monotonic()
+    with out.bar("training", recipe.steps, "steps") as update:
+
+        def tell(step: int, loss: float, lr: float, samples_per_s: float) -> None:
+            nonlocal said
+            update(step)
+            if time.monotonic() - said > SAY_EVERY_S or step == recipe.steps:
+                said = time.monotonic()
+                out.note(f"step {step:,}: loss {loss:.4f}, {samples_per_s:,.0f} samples/s")
+
+        yield tell
+
+
+def _teller(out: Output) -> Callable[[Tried], None]:
+    def tell(tried: Tried) -> None:
+        what = "the final training" if tried.rung < 0 else f"trial {tried.of} with {tried.share:.0%} effort"
+        out.note(f"{what}: {tried.outcome.figure:.4f} on the real samples that judge, {tried.cost:.2f} minutes")
+
+    return tell
+
+
+def _measured(
+    out: Output,
+    spec: ModelSpec,
+    settings: Any,
+    fitted: Fitted,
+    held_back: Samples,
+    real: Path | None,
+    split: str | None,
+) -> dict[str, Report]:
+    found = {"synthetic": _report(spec, settings, fitted, held_back)}
+    if real is not None:
+        from neuromation.learning.evaluation import renumbered
+
+        given = _read(out, real, spec, spec.input_of(settings), split=split).samples
+        found["real"] = _report(spec, settings, fitted, renumbered(given, held_back.classes))
+    return found
+
+
+def _report(spec: ModelSpec, settings: Any, fitted: Fitted, samples: Samples) -> Report:
+    from neuromation.learning.evaluation import measure, predict
+
+    return measure(predict(fitted.weights, spec.name, settings.model_dump(), samples), samples, resamples=200)
+
+
+def _story(recipe: Recipe) -> dict[str, Any]:
+    return {k: v for k, v in recipe.to_json().items() if k in ("steps", "batch_size", "lr", "seed")}
+
+
+def _card_figures(measured: Mapping[str, Report]) -> dict[str, Any]:
+    return {title: report.to_json() for title, report in measured.items()}
+
+
+def _write(
+    folder: Path, spec: ModelSpec, settings: Any, fitted: Fitted, samples: Samples, card: Mapping[str, Any]
+) -> None:
+    """The model's files; config.json last, and then the checkpoint goes."""
+    import shutil
+
+    from neuromation.learning.export import export_model
+
+    files = export_model(fitted.weights, spec.name, settings.model_dump(), samples.classes, card=card, samples=samples)
+    for name in sorted(files, key=lambda name: name == "config.json"):
+        (folder / name).write_bytes(files[name])
+    (folder / "history.json").write_text(json.dumps([asdict(t) for t in fitted.history]) + "\n", encoding="utf-8")
+    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+
+
+def _finish(
+    out: Output, folder: Path, spec: ModelSpec, measured: Mapping[str, Report], more: Mapping[str, Any]
+) -> None:
+    figures = {title: report.to_json() for title, report in measured.items()}
+    value = {"folder": folder.resolve(), "model": spec.name, "figures": figures, **more}
+    facts: list[tuple[str, Any]] = [("folder", folder.resolve()), ("model", spec.title)]
+    for title, report in measured.items():
+        main = report.figures[report.headline]
+        facts.append(
+            (
+                f"{report.headline}, {title}",
+                f"{main.value:.4f} ({main.low:.4f} to {main.high:.4f}) on {report.samples:,}",
+            )
+        )
+    out.result(value, lambda: out.facts(facts))
