@@ -73,7 +73,7 @@ class ClassificationSheet:
             found["coarse_accuracy"] = _share(weights @ self._coarse, total)
         if not self._known.all():
             found["false_alarms"] = _share(weights @ self._alarm, weights @ ~self._known)
-        return found | {"class_precision": precision, "class_recall": recall, "class_f1": f1}
+        return found | {"class_precision": precision, "class_recall": recall, "class_f1": np.where(seen, f1, np.nan)}
 
     def support(self) -> NDArray[np.int64]:
         """Samples of each class."""

@@ -66,6 +66,7 @@ class DetectionSheet:
         hits, given, wanted = (weights @ counts for counts in (self._hits, self._given, self._wanted))
         found |= _rates(hits.sum(axis=1), given.sum(axis=1), wanted.sum(axis=1), "")
         found |= _rates(hits, given, wanted, "class_")
+        found["class_f1"] = np.where(wanted > 0, found["class_f1"], np.nan)
         if self._empty.any():
             found["false_alarms"] = _share(weights @ (self._alarms * self._empty), weights @ self._empty)
         return found
