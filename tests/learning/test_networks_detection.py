@@ -153,6 +153,24 @@ def test_maps_have_the_input_divided_by_the_stride_for_any_size(
     assert [tuple(output.shape) for output in outputs] == [(1, n, *expected) for n in (1, CLASSES, 4)]
 
 
+@pytest.mark.parametrize("mirrors", [2, 4])
+def test_mirror_images_change_nothing_when_their_mean_is_taken(mirrors: int) -> None:
+    detector = a_detector(mirrors=mirrors, score_min=0.0).eval()
+    inputs = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(5)) * 255
+    with torch.no_grad():
+        heat, kinds, places = detector(inputs)
+        mirrored = detector(inputs.flip(3))
+    places = places * torch.tensor([-1.0, 1.0, 1.0, 1.0])[:, None, None]
+    for one, other in zip((heat, kinds, places), mirrored, strict=True):
+        torch.testing.assert_close(one, other.flip(3), atol=1e-4, rtol=1e-4)
+
+
+def test_mirrors_are_for_use_not_for_training() -> None:
+    plain, mirrored = a_detector().train(), a_detector(mirrors=4).train()
+    inputs = torch.zeros(2, 3, 64, 64)
+    torch.testing.assert_close(plain(inputs), mirrored(inputs))
+
+
 def test_the_same_weights_serve_pictures_of_any_size() -> None:
     trained, used = a_detector(), a_detector(height=96, width=128)
     used.load_state_dict(trained.state_dict())
@@ -205,7 +223,10 @@ def test_what_is_exported_answers_as_torch_does() -> None:
         np.testing.assert_allclose(made, wanted.numpy(), atol=2e-4, rtol=1e-3)
 
 
-@pytest.mark.parametrize("knobs", [{"stride": 16}, {"deepest": 64}, {"channels": 2}, {"height": 8}, {"colours": 3}])
+@pytest.mark.parametrize(
+    "knobs",
+    [{"stride": 16}, {"deepest": 64}, {"channels": 2}, {"height": 8}, {"colours": 3}, {"mirrors": 2, "width": 60}],
+)
 def test_knobs_out_of_range_are_refused(knobs: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         HeatmapDetectorConfig(**{**SMALL, **knobs})  # type: ignore[arg-type]

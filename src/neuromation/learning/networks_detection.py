@@ -32,6 +32,7 @@ _SPREAD = 1 / 6  # standard deviation of an object's heat, in its shorter side
 _SPREAD_MIN = 0.7  # the same, in cells
 _CORE = 0.3  # cells nearer to the middle than this share of the sides answer for the object,
 _REACH = 1.0  # and nearer than this many cells; the cell that holds the middle always does
+_MIRRORED: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3))  # axes of (N, channels, rows, columns)
 _BLOCK = 256  # objects whose heat is drawn at once
 _BOX_SHARE = 2.0  # of the box in the loss; heat and class count 1
 
@@ -89,6 +90,12 @@ class HeatmapDetector(Learner):
         self.head = nn.Conv2d(head, 1 + classes + 4, 1)
 
     def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        mirrors = 1 if self.training else self.config.mirrors
+        views = [self._maps(inputs.flip(axes) if axes else inputs, axes) for axes in _MIRRORED[:mirrors]]
+        return views[0] if mirrors == 1 else tuple(torch.stack(maps).mean(dim=0) for maps in zip(*views, strict=True))
+
+    def _maps(self, inputs: torch.Tensor, mirrored: tuple[int, ...]) -> tuple[torch.Tensor, ...]:
+        """The three maps of inputs that were mirrored along these axes, as they are for inputs that were not."""
         x = self.stem(inputs * (1.0 / self.config.value_max) - 0.5)
         levels = []
         for stage in self.stages:
@@ -102,6 +109,10 @@ class HeatmapDetector(Learner):
             merged = lateral(level) + coarse[:, :, : level.shape[2], : level.shape[3]]
         maps = self.head(self.neck(functional.relu(merged)))
         heat, kinds, places = maps.split([1, self.classes, 4], dim=1)
+        if mirrored:
+            signs = torch.tensor([-1.0 if 3 in mirrored else 1.0, -1.0 if 2 in mirrored else 1.0, 1.0, 1.0])
+            heat, kinds = heat.flip(mirrored), kinds.flip(mirrored)
+            places = places.flip(mirrored) * signs.to(places.device)[:, None, None]
         return heat + _PRIOR, kinds, places
 
     def loss(self, inputs: torch.Tensor, targets: Sequence[Target]) -> torch.Tensor:

@@ -34,6 +34,9 @@ class HeatmapDetectorConfig(BaseModel):
     deepest: Literal[8, 16, 32] = Field(
         16, description="the largest stride; what is seen there is added to the finer levels, for large objects"
     )
+    mirrors: Literal[1, 2, 4] = Field(
+        1, description="in use: the mean over the picture and its mirror images, 2: left to right, 4: and upside down"
+    )
     score_min: float = Field(0.02, ge=0, lt=1, description="answers below this score are left out")
     overlap_max: float = Field(
         0.5, ge=0, le=1, description="of two objects that overlap by more (intersection over union), the better stays"
@@ -44,6 +47,8 @@ class HeatmapDetectorConfig(BaseModel):
     def _deep_enough(self) -> Self:
         if self.deepest > min(self.height, self.width):
             raise ValueError(f"a stride of {self.deepest} needs pictures of {self.deepest} pixels or more")
+        if self.mirrors > 1 and (self.height % self.stride or self.width % self.stride):
+            raise ValueError(f"mirrors need sides that are multiples of the stride, {self.stride}")
         return self
 
 
