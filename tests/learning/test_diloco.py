@@ -238,3 +238,38 @@ def test_learning_rates_of_rounds_join_and_fall(rounds: int) -> None:
     assert rates[-1][1] == pytest.approx(0.0005)
     assert all(end == begin for (_, end), (begin, _) in itertools.pairwise(rates))
     assert all(begin > end for begin, end in rates)
+
+
+NORMALISED = {"a.weight": (4, 3), "n.running_mean": (6,), "n.running_var": (6,)}
+
+
+def test_statistics_of_normalisation_are_sent_as_they_are() -> None:
+    delta = some_weights(tensors=NORMALISED)
+    delta["n.running_var"][:] = [1e4, 1e-6, 0.0, -3e-5, 2.0, 1.0]
+    sent = decompress_delta(compress_delta(delta, keep=0.1), delta)
+    assert np.array_equal(sent["n.running_var"], delta["n.running_var"])
+    assert np.array_equal(sent["n.running_mean"], delta["n.running_mean"])
+    assert not np.array_equal(sent["a.weight"], delta["a.weight"])
+    assert len(compress_delta(delta)) < delta_bytes_max(delta)
+
+
+@given(st.floats(width=32))
+def test_a_statistic_that_is_no_number_is_refused(value: float) -> None:
+    delta = some_weights(tensors={"n.running_var": (2,)})
+    data = compress_delta(delta)
+    body = bytearray(zlib.decompress(data[PREFIX:]))
+    body[-4:] = np.float32(value).tobytes()
+    forged = data[:PREFIX] + zlib.compress(bytes(body), 6)
+    if np.isfinite(value) and abs(value) <= 1e6:
+        assert decompress_delta(forged, delta)["n.running_var"][1] == np.float32(value)
+    else:
+        with pytest.raises(BadDelta, match="finite"):
+            decompress_delta(forged, delta)
+
+
+@given(SEEDS, st.floats(0.1, 0.9))
+def test_a_variance_is_never_led_below_zero(seed: int, momentum: float) -> None:
+    start = {"n.running_var": np.array([1e-3, 2.0], np.float32)}
+    weights, velocity = outer_step(start, [some_weights(seed=seed, tensors={"n.running_var": (2,)})] * 3)
+    weights, _ = outer_step(weights, [constant(start, 0.01)] * 3, velocity, momentum=momentum)
+    assert (weights["n.running_var"] >= 0).all()

@@ -30,6 +30,8 @@ _REASONS = {
     "bad-parameters": "bad-spec",
     "unknown-model": "bad-spec",
     "bad-config": "bad-spec",
+    "missing-library": "bad-spec",
+    "wrong-problem": "bad-spec",
 }
 
 

@@ -34,7 +34,12 @@ LR_FLOOR = 0.05  # of the inner learning rate is left at the end of the last rou
 
 _MAGIC = b"NMDELTA1"
 _LEVELS = 127  # int8 from -127 to 127
-_TENSOR = struct.Struct("<fB")  # scale, 1 when a bitmap of kept values follows
+_TENSOR = struct.Struct("<fB")  # scale, and how the values follow
+_ALL, _SOME, _WHOLE = 0, 1, 2  # int8 each; a bitmap and int8 of those that are set; float32 each
+# Of batch normalisation. Channels differ by orders of magnitude: on the grid of the largest, a small variance would turn
+# negative. They are a thousandth of the values, so they are sent as they are.
+_STATISTICS = ("running_mean", "running_var")
+_VARIANCE = "running_var"
 
 
 def learning_rates(lr: float, *, rounds: int) -> list[tuple[float, float]]:
@@ -59,21 +64,32 @@ def compress_delta(
         keep: share of each tensor's values that are sent, those of largest size, over 0 and at most 1.
 
     Returns:
-        About 1 byte a value at keep=1, about 1/8 + keep bytes below; `decompress_delta` reads it.
+        About 1 byte a value at keep=1, about 1/8 + keep bytes below; running statistics of normalisation are sent whole.
+        `decompress_delta` reads it.
     """
     if not 0 < keep <= 1:
         raise BadRecipe(f"the share of values that is kept must be over 0 and at most 1, not {keep}")
     body = bytearray()
     for name in sorted(delta):
         values = delta[name].ravel() if residual is None else (delta[name] + residual[name]).ravel()
-        body += _packed(values, keep)
+        body += _packed_whole(values) if name.endswith(_STATISTICS) else _packed(values, keep)
     return _MAGIC + layout_digest(delta) + zlib.compress(bytes(body), 6)
 
 
-def _packed(values: Array, keep: float) -> bytes:
+def _packed_whole(values: Array) -> bytes:
+    _largest(values)
+    return _TENSOR.pack(0.0, _WHOLE) + values.astype("<f4").tobytes()
+
+
+def _largest(values: Array) -> float:
     largest = float(np.max(np.abs(values))) if values.size else 0.0
     if not np.isfinite(largest) or largest > VALUE_MAX:
         raise BadDelta(f"a delta's values must be finite and at most {VALUE_MAX:g}; the training diverged")
+    return largest
+
+
+def _packed(values: Array, keep: float) -> bytes:
+    largest = _largest(values)
     scale = np.float32(largest / _LEVELS)
     if scale == 0.0:  # nothing moved, or less than float32 can say
         levels = np.zeros(values.size, np.int8)
@@ -81,10 +97,10 @@ def _packed(values: Array, keep: float) -> bytes:
         levels = np.clip(np.rint(values / scale), -_LEVELS, _LEVELS).astype(np.int8)
     kept = max(1, round(keep * values.size))
     if kept >= values.size:
-        return _TENSOR.pack(scale, 0) + levels.tobytes()
+        return _TENSOR.pack(scale, _ALL) + levels.tobytes()
     chosen = np.zeros(values.size, bool)
     chosen[np.argsort(-np.abs(values), kind="stable")[:kept]] = True
-    return _TENSOR.pack(scale, 1) + np.packbits(chosen).tobytes() + levels[chosen].tobytes()
+    return _TENSOR.pack(scale, _SOME) + np.packbits(chosen).tobytes() + levels[chosen].tobytes()
 
 
 def decompress_delta(data: bytes, reference: Mapping[str, Array]) -> Weights:
@@ -99,11 +115,11 @@ def decompress_delta(data: bytes, reference: Mapping[str, Array]) -> Weights:
             the reference's own tensors need.
     """
     prefix = _MAGIC + layout_digest(reference)
-    body_max = sum(_TENSOR.size + array.size + -(-array.size // 8) for array in reference.values())
+    body_max = sum(_TENSOR.size + _body_bytes_max(name, array) for name, array in reference.items())
     if len(data) > delta_bytes_max(reference) or not data.startswith(prefix):
         raise BadDelta("these bytes are no delta of this network; compress the difference to the round's start weights")
     body = _Reader(_inflated(data[len(prefix) :], body_max))
-    delta = {name: _unpacked(body, reference[name].shape) for name in sorted(reference)}
+    delta = {name: _unpacked(body, name, reference[name].shape) for name in sorted(reference)}
     if body.left:
         raise BadDelta(f"the delta has {body.left} bytes too many; compress it again")
     return delta
@@ -111,7 +127,11 @@ def decompress_delta(data: bytes, reference: Mapping[str, Array]) -> Weights:
 
 def delta_bytes_max(reference: Mapping[str, Array]) -> int:
     """The most bytes that a compressed delta of this network may have."""
-    return 1024 + sum(2 * array.size + 16 for array in reference.values())
+    return 1024 + sum(_body_bytes_max(name, array) + array.size // 2 + 16 for name, array in reference.items())
+
+
+def _body_bytes_max(name: str, array: Array) -> int:
+    return 4 * array.size if name.endswith(_STATISTICS) else array.size + -(-array.size // 8)
 
 
 def _inflated(data: bytes, size_max: int) -> bytes:
@@ -142,13 +162,17 @@ class _Reader:
         return self._data[self._at - size : self._at]
 
 
-def _unpacked(body: _Reader, shape: tuple[int, ...]) -> Array:
+def _unpacked(body: _Reader, name: str, shape: tuple[int, ...]) -> Array:
     size = int(np.prod(shape))
-    scale, sparse = _TENSOR.unpack(body.take(_TENSOR.size))
-    if not 0.0 <= scale * _LEVELS <= VALUE_MAX * 1.001 or sparse > 1:  # NaN fails the comparison
+    scale, form = _TENSOR.unpack(body.take(_TENSOR.size))
+    if form == _WHOLE and name.endswith(_STATISTICS):
+        whole = np.frombuffer(body.take(4 * size), "<f4").astype(np.float32).reshape(shape)
+        _largest(whole)
+        return whole
+    if not 0.0 <= scale * _LEVELS <= VALUE_MAX * 1.001 or form > _SOME:  # NaN fails the comparison
         raise BadDelta(f"the delta's scale {scale!r} is out of range; send a delta of a training that did not diverge")
     levels: NDArray[np.int8] = np.zeros(size, np.int8)
-    if sparse:
+    if form == _SOME:
         chosen = np.unpackbits(np.frombuffer(body.take(-(-size // 8)), np.uint8), count=size).astype(bool)
         levels[chosen] = np.frombuffer(body.take(int(chosen.sum())), np.int8)
     else:
@@ -224,6 +248,9 @@ def outer_step(
         name: np.asarray(start[name] - lr * (gradient[name] + momentum * velocity[name]), np.float32)
         for name in gradient
     }
+    for name, value in weights.items():
+        if name.endswith(_VARIANCE):  # momentum, or a liar, may lead below zero, where no answer is a number
+            np.maximum(value, 0.0, out=value)
     return weights, velocity
 
 

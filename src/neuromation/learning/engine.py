@@ -15,7 +15,7 @@ from torch import nn
 
 from neuromation.kernel.rng import unit_rng
 from neuromation.learning.batches import batch
-from neuromation.learning.errors import TrainingDiverged
+from neuromation.learning.errors import OutOfMemory, TrainingDiverged
 from neuromation.learning.learner import Learner
 from neuromation.learning.problem import InputSpec, Samples
 from neuromation.learning.weights import VALUE_MAX, Array, Weights, check_weights
@@ -51,6 +51,23 @@ def canonical_runtime(threads: int = 1) -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(deterministic, warn_only=warns)
         torch.set_num_threads(before)
+
+
+@contextmanager
+def memory_told(batch_size: int) -> Iterator[None]:
+    """Turn torch's and Python's ways to say that memory is short into one. Raises OutOfMemory."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        told = str(error).lower()
+        short = ("out of memory", "can't allocate memory", "not enough memory")
+        if not isinstance(error, MemoryError) and not any(words in told for words in short):
+            raise
+        raise OutOfMemory(
+            f"there is not enough memory for a batch of {batch_size} samples; lower batch_size "
+            f"({max(1, batch_size // 2)}, say), or the size of the network's input",
+            batch_size=batch_size,
+        ) from error
 
 
 def shapes_of(model: str, config: Mapping[str, object], classes: Sequence[str]) -> dict[str, tuple[int, ...]]:

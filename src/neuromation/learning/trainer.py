@@ -26,7 +26,7 @@ from neuromation.learning import checkpoints as kept
 from neuromation.learning.augmentation import Augment
 from neuromation.learning.batches import SampleOrder, batch, check_compatible
 from neuromation.learning.checkpoints import Checkpoints
-from neuromation.learning.errors import BadRecipe, OutOfMemory, TrainingDiverged
+from neuromation.learning.errors import BadRecipe, TrainingDiverged
 from neuromation.learning.problem import InputSpec, Problem, Samples
 from neuromation.learning.weights import VALUE_MAX, Array, Weights
 from neuromation.learning.zoo import check_classes, get_model
@@ -194,7 +194,9 @@ def fit(
     check_compatible(network.problem, samples)
     if not 1 <= threads <= THREADS_MAX:
         raise BadRecipe(f"a training takes 1..{THREADS_MAX} threads, not {threads}")
-    with _translated_memory(recipe), _runtime(threads):
+    from neuromation.learning.engine import memory_told
+
+    with memory_told(recipe.batch_size), _runtime(threads):
         run = _Run(network, settings, samples, recipe, device=device, start=start)
         owner = _owner(network, settings, samples, recipe, start) if checkpoints is not None else {}
         if checkpoints is not None and (state := kept.load(checkpoints.path, owner)) is not None:
@@ -360,22 +362,6 @@ def _runtime(threads: int) -> Iterator[None]:
 
     with canonical_runtime(threads), torch.random.fork_rng(devices=[]), torch.enable_grad():
         yield
-
-
-@contextmanager
-def _translated_memory(recipe: Recipe) -> Iterator[None]:
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        told = str(error).lower()
-        short = isinstance(error, MemoryError) or "out of memory" in told or "can't allocate memory" in told
-        if not short and "not enough memory" not in told:
-            raise
-        raise OutOfMemory(
-            f"there is not enough memory for a batch of {recipe.batch_size} samples; lower batch_size "
-            f"({max(1, recipe.batch_size // 2)}, say), or the size of the network's input",
-            batch_size=recipe.batch_size,
-        ) from error
 
 
 def _owner(

@@ -126,6 +126,7 @@ def train_segments(
     Raises:
         UnknownModel, BadConfig, BadWeights, BadRecipe, WrongProblem: the input is wrong.
         TrainingDiverged: the loss is no longer finite.
+        OutOfMemory: the machine is too small for this batch.
     """
     run = _checked(
         model=model,
@@ -191,7 +192,8 @@ def _train(run: _Run, before: Mapping[str, Array], segment: int) -> tuple[Weight
 
     module = engine.module_of(before, run.model, run.config, run.samples.classes)
     began = time.perf_counter()
-    losses = engine.run_steps(module, _batches(run, segment))
+    with engine.memory_told(run.batch_size):
+        losses = engine.run_steps(module, _batches(run, segment))
     seconds = time.perf_counter() - began
     tenth = max(1, len(losses) // 10)
     first, last = float(np.mean(losses[:tenth])), float(np.mean(losses[-tenth:]))
