@@ -11,12 +11,16 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.sim_to_real.domain import NAMES, Domain, RealDataMissing, domain_of
 from benchmarks.sim_to_real.session import Figure, Outcome, synthetic_run, yardstick_run
+from neuromation.learning.domain_gap_start import warm_start_from_folder
+from neuromation.learning.weights import Weights, weights_to_bytes
+from neuromation.learning.zoo import initial_weights
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,11 +32,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--yardstick", action="store_true", help="also train on the real training part, where one is")
     parser.add_argument("--few-shot", action="store_true", help="fine-tune on 0, 1, 5 and 10 real samples a class")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON, no table")
+    parser.add_argument(
+        "--start", metavar="FOLDER", help="begin with the weights of a downloaded model, where they fit"
+    )
+    parser.add_argument("--save", metavar="FILE", help="keep the synthetic model's weights as safetensors")
     asked = parser.parse_args(arguments)
     domain = domain_of(asked.domain)
     try:
-        outcome, weights = synthetic_run(domain, asked.minutes, asked.seed)
+        outcome, weights = synthetic_run(domain, asked.minutes, asked.seed, _start(domain, asked.start, asked.seed))
         outcomes = [outcome]
+        if asked.save:
+            Path(asked.save).write_bytes(weights_to_bytes(weights))
         if asked.few_shot:
             from benchmarks.sim_to_real.few_shot import few_shot_runs
 
@@ -48,6 +58,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         show(domain, outcomes)
     reached = outcome.figures["real, whole"]
     return 0 if all(reached[bar.figure].value >= bar.reach for bar in domain.bars) else 1
+
+
+def _start(domain: Domain, folder: str | None, seed: int) -> Weights | None:
+    """The weights of a model's folder as far as they fit, the rest as the zoo begins. Raises BadExport, BadWeights."""
+    if folder is None:
+        return None
+    classes = domain.make(domain.params(), 1, seed).classes
+    started = warm_start_from_folder(folder, initial_weights(domain.model, domain.config(), classes, seed))
+    print(f"{len(started.taken)} tensors come from {folder}; {', '.join(started.drawn) or 'none'} begin anew")
+    return started.weights
 
 
 def show(domain: Domain, outcomes: Sequence[Outcome]) -> None:

@@ -13,7 +13,7 @@ from neuromation.learning.problem import Answer, Problem, Samples
 from neuromation.learning.trainer import Recipe
 from neuromation.synthetic import Unit
 
-UNIT_S, SAMPLE_S = 0.0004, 0.0001  # processor seconds of one unit and of one sample of a step, measured
+UNIT_S, SAMPLE_S = 0.0006, 0.0003  # processor seconds of one unit and of one sample of a step, measured
 UNITS_MAX, STEPS_MAX, BATCH = 50_000, 10_000, 64
 CLASSES = tuple(str(digit) for digit in range(10))
 

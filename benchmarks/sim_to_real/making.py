@@ -101,9 +101,15 @@ def _told(pieces: Any, count: int) -> None:
     began = time.perf_counter()
     for done, _ in enumerate(pieces, 1):
         left = (time.perf_counter() - began) / done * (count - done)
-        print(f"\rmade {done * PIECE:,} of {count * PIECE:,} units, {left:.0f} s left  ", end="", file=sys.stderr)
+        progress(f"made {done * PIECE:,} of {count * PIECE:,} units, {left:.0f} s left")
     if count:
-        print(file=sys.stderr)
+        progress("")
+
+
+def progress(told: str) -> None:
+    """Say how far it is, over what was said before; nothing where nobody looks. An empty text ends the line."""
+    if sys.stderr.isatty():
+        print(f"\r{told:<70}" if told else "", end="" if told else "\n", file=sys.stderr, flush=True)
 
 
 def _make_piece(task: tuple[Source, dict[str, object], int, int, Path]) -> None:

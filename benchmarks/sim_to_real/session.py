@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.sim_to_real.domain import Bootstrapped, Domain, RealDataMissing, TrainedOnParts
-from benchmarks.sim_to_real.making import SPENT, cpu_s
+from benchmarks.sim_to_real.making import SPENT, cpu_s, progress
 from neuromation.kernel.rng import unit_rng
 from neuromation.learning.problem import Answer, Samples
 
@@ -74,12 +74,11 @@ def train(domain: Domain, samples: Samples, recipe: Recipe, start: Weights | Non
 
     def tell(step: int, loss: float, _lr: float, samples_per_s: float) -> None:
         left_s = (recipe.steps - step) * recipe.batch_size / samples_per_s
-        told = f"step {step:,} of {recipe.steps:,}, loss {loss:.3f}, {left_s:.0f} s left"
-        print(f"\r{told:<60}", end="", file=sys.stderr, flush=True)
+        progress(f"step {step:,} of {recipe.steps:,}, loss {loss:.3f}, {left_s:.0f} s left")
 
     config = domain.training_config() if isinstance(domain, TrainedOnParts) else domain.config()
     fitted = trainer.fit(domain.model, config, samples, recipe, start=start, tell=tell)
-    print(file=sys.stderr)
+    progress("")
     return fitted.weights, cpu_s() - began
 
 
@@ -101,8 +100,8 @@ def joined(one: Samples, other: Samples) -> Samples:
     )
 
 
-def synthetic_run(domain: Domain, minutes: float, seed: int) -> tuple[Outcome, Weights]:
-    """Train on made data only. Raises RealDataMissing."""
+def synthetic_run(domain: Domain, minutes: float, seed: int, start: Weights | None = None) -> tuple[Outcome, Weights]:
+    """Train on made data only, from `start` where it is given. Raises RealDataMissing."""
     parts = real_parts(domain)
     plan = domain.plan(minutes, seed)
     before = SPENT.cpu_s
@@ -110,7 +109,7 @@ def synthetic_run(domain: Domain, minutes: float, seed: int) -> tuple[Outcome, W
     spent = SPENT.cpu_s - before
     held_back = min(HELD_BACK_MAX, max(50, round(plan.units * HELD_BACK_SHARE)))
     parts = {"synthetic": _held_back(domain, held_back, HELD_BACK_SEED + seed), **parts}
-    weights, trained_s = train(domain, samples, plan.recipe)
+    weights, trained_s = train(domain, samples, plan.recipe, start)
     outcome = Outcome(domain.name, domain.model, "synthetic", plan.units, spent, plan.recipe.steps, trained_s)
     measure_into(outcome, domain, weights, parts)
     return outcome, weights
