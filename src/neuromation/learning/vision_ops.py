@@ -133,7 +133,10 @@ def roi_align(
             grid = _Grid(pooled_height, pooled_width, down, across)
             pieces.append(_read(input[picture], low[some], bins[some], grid))
             places.append(some)
-    return out.index_copy(0, torch.cat(places), torch.cat(pieces)) if pieces else out + 0 * input.sum()
+    if not pieces:
+        return out + 0 * input.sum()
+    # Under autocast samples may have another type than features.
+    return out.index_copy(0, torch.cat(places), torch.cat(pieces).to(out.dtype))
 
 
 class _Grid:

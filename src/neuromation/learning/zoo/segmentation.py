@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from neuromation.learning.errors import BadConfig
 from neuromation.learning.problem import IGNORED, Problem
 from neuromation.learning.zoo.spec import (
     COLOUR,
@@ -38,13 +39,22 @@ class SegNetConfig(ModelConfig):
 def _fcn(config: FcnConfig, classes: int) -> Learner:
     from neuromation.learning.zoo.networks.segmenters import fcn
 
+    _check(classes)
     return fcn(config, classes)
 
 
 def _segnet(config: SegNetConfig, classes: int) -> Learner:
     from neuromation.learning.zoo.networks.segmenters import segnet
 
+    _check(classes)
     return segnet(config, classes)
+
+
+def _check(classes: int) -> None:
+    if classes > IGNORED:
+        raise BadConfig(
+            f"a mask is bytes, of which {IGNORED} counts for nothing: {IGNORED} classes at most, not {classes}"
+        )
 
 
 _LOGITS = "logits (N, classes, height, width)"
@@ -66,7 +76,6 @@ SPECS = (
         build=_fcn,
         prefix="net.",
         pretrained="torchvision FCN_ResNet50_Weights; the auxiliary head is left out",
-        classes_max=IGNORED,
     ),
     ModelSpec(
         name="segnet",
@@ -84,6 +93,5 @@ SPECS = (
             url="https://arxiv.org/abs/1511.00561",
         ),
         build=_segnet,
-        classes_max=IGNORED,
     ),
 )

@@ -93,7 +93,6 @@ class ModelSpec:
             vector, the standard deviation of a matrix or kernel. The longest end that fits counts.
         prefix: what stands before the library's own names of tensors, for the import of pretrained weights.
         pretrained: the library's published weights that fit this network, and with which configuration.
-        classes_max: of one model.
     """
 
     name: str
@@ -112,7 +111,6 @@ class ModelSpec:
     initial: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     prefix: str = ""
     pretrained: str = ""
-    classes_max: int = CLASSES_MAX
 
     @property
     def licence(self) -> str:

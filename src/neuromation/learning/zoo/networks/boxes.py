@@ -34,7 +34,7 @@ def _target_of(
     there = ((corners[:, 2:] - corners[:, :2]) >= SIDE_MIN_PX).all(axis=1)
     made = {
         "boxes": torch.from_numpy(corners[there]).to(device),
-        "labels": torch.from_numpy(target.labels[there] + first_label).to(device),
+        "labels": torch.from_numpy(target.labels[there].astype(np.int64) + first_label).to(device),
     }
     if target.masks is not None:
         made["masks"] = torch.from_numpy(target.masks[there].astype(np.uint8)).to(device)
