@@ -23,6 +23,9 @@ ON_DEMAND = {
     "synthetic/render/embree.py": "photoreal",
     "synthetic/render/photoreal.py": "photoreal",
     "synthetic/render/gpu.py": "gpu",
+    "learning/compression/mobile.py": "mobile",
+    "learning/conversion_keras.py": "keras",
+    "learning/conversion_jax.py": "jax",
     "synthetic/loaders.py": "node",  # which brings torch beside what reads shards
 }
 
@@ -122,6 +125,9 @@ def test_client_and_command_line_load_with_the_base_package_alone() -> None:
         ("photoreal", ("synthetic/render/embree", "synthetic/render/photoreal")),
         ("gpu", ("synthetic/render/gpu",)),
         ("learning", ("learning/",)),
+        ("keras", ("learning/conversion_keras",)),
+        ("jax", ("learning/conversion_jax",)),
+        ("mobile", ("learning/compression/mobile",)),
         ("node", ("agent/", "client/", "synthetic/loaders")),
         ("server", ("api/", "worker/", "wiring", "workflows/")),
         ("demo", ("cli/",)),
