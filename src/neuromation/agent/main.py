@@ -13,6 +13,7 @@ from pathlib import Path
 
 from neuromation import __version__
 from neuromation.agent.bench import Speeds, compile_ahead, measure
+from neuromation.agent.cluster import Cluster
 from neuromation.agent.courier import Tell
 from neuromation.agent.floors import auto_floor
 from neuromation.agent.idle import IdleCommand
@@ -42,6 +43,7 @@ class NodeOptions:
         stake: NTK to have at stake; None leaves what is there.
         idle_command, idle_yield_per_h: what runs when there is no task, and what it earns in NTK an hour.
         unsafe: run tasks without a sandbox.
+        trainer: "torchrun:2" or "ray:4" hands train tasks to so many processes of the owner's cluster; empty: the sandbox.
         max_idle_s: stop after so long without work; None: never.
     """
 
@@ -57,6 +59,7 @@ class NodeOptions:
     idle_yield_per_h: Ntk = ZERO
     costs_per_h: Ntk = Ntk(20_000)  # energy and wear while working: an estimate, about 0.02 NTK an hour
     unsafe: bool = False
+    trainer: str = ""
     max_idle_s: float | None = None
 
 
@@ -64,8 +67,10 @@ def run(options: NodeOptions, *, tell: Tell, stop: threading.Event | None = None
     """Be a node until `stop` is set, the platform bans the node, or it was idle for `max_idle_s`.
 
     `tell` hears what happens, as a word and facts: joined, benchmarked, bid, leased, committed, failed, lost, banned, ...
-    Raises SandboxUnavailable, and what the platform answers to the join.
+    Raises SandboxUnavailable, Invalid for a trainer that is none, and what the platform answers to the join.
     """
+    if options.trainer:
+        Cluster.parse(options.trainer)  # a wrong one is told before anything begins
     remove_stale_inputs()
     isolation = "none" if options.unsafe else str(detect())
     if not machine_code.is_ready():
@@ -143,7 +148,14 @@ class _Node:
         self._tell = tell
         self._queue: queue.Queue[wire.TaskLease | None] = queue.Queue()
         self._slots = [
-            Slot(client, self._queue, cpu_share=options.cpu_share, unsafe=options.unsafe, tell=tell)
+            Slot(
+                client,
+                self._queue,
+                cpu_share=options.cpu_share,
+                unsafe=options.unsafe,
+                tell=tell,
+                trainer=Cluster.parse(options.trainer) if options.trainer else None,
+            )
             for _ in range(options.slots)
         ]
         self._idle = IdleCommand(options.idle_command)

@@ -53,15 +53,16 @@ def generate(spec: Json, files: dict[str, Path], out: Path, progress: Progress) 
     return _committed(packed.hashes)
 
 
-def train(spec: Json, files: dict[str, Path], out: Path, progress: Progress) -> Json:
-    """The local steps of one replica in one round; one leaf a segment."""
+def train(spec: Json, files: dict[str, Path], out: Path, progress: Progress, *, share: Any = None) -> Json:
+    """The local steps of one replica in one round; one leaf a segment. A cluster's processes each have a share."""
     from neuromation.learning.diloco import compress_delta, delta_of
     from neuromation.learning.training import train_segments
     from neuromation.learning.weights import weights_hash, weights_to_bytes
 
     start = _weights(spec, files["start.safetensors"])
     samples = _samples(spec, files)
-    done = train_segments(spec["model"], spec["config"], samples, start, segments=spec["segments"], **_recipe(spec))
+    recipe = {"segments": spec["segments"], **_recipe(spec)}
+    done = train_segments(spec["model"], spec["config"], samples, start, share=share, **recipe)
     for number, weights in enumerate(done.segments, 1):
         (out / f"segment-{number}.safetensors").write_bytes(weights_to_bytes(weights))
     (out / DELTA_FILE).write_bytes(compress_delta(delta_of(start, done.weights)))

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from neuromation.agent.bench import RUNNER
+from neuromation.agent.cluster import Cluster, ClusterSession
 from neuromation.agent.courier import Courier, Tell, give_back
 from neuromation.agent.sandbox import Response, SandboxLimits, Session, TaskFailure
 from neuromation.client import NodeClient
@@ -57,6 +58,7 @@ class Slot(threading.Thread):
         cpu_share: float,
         unsafe: bool,
         tell: Tell,
+        trainer: Cluster | None = None,
     ) -> None:
         super().__init__(daemon=True, name="slot")
         self.current: wire.TaskLease | None = None
@@ -66,11 +68,14 @@ class Slot(threading.Thread):
         self._unsafe = unsafe
         self._tell = tell
         self._session: Session | None = None
-        self._computing: Session | None = None  # only then may a task be cancelled: its session dies with it
+        self._computing: Session | ClusterSession | None = (
+            None  # only then may a task be cancelled: its session dies with it
+        )
         self._job = ""
         self._inputs = Path(tempfile.mkdtemp(prefix=f"{INPUTS_PREFIX}{os.getpid()}-"))
         self.dropped: set[str] = set()  # tasks that the platform took back: not worth starting
         self._courier = Courier(client, tell, self.dropped)
+        self._cluster = None if trainer is None else ClusterSession(trainer, self._inputs)
 
     def run(self) -> None:
         """Work until a None comes out of the queue."""
@@ -124,15 +129,21 @@ class Slot(threading.Thread):
             self._close()
             self._job = task.job
         files = {name: self._fetched(task, name, info) for name, info in task.inputs.items()}
-        if self._session is None or not self._session.alive:
-            self._session = Session.start(RUNNER, self._inputs, SandboxLimits(), unsafe=self._unsafe)
-        session = self._session
+        session = self._computer(task)
         request = {"kind": task.kind, "spec": task.spec, "inputs": files}
         self._computing = session
         try:
             return session.run(request, timeout_s=TASK_MAX_S)
         finally:
             self._computing = None
+
+    def _computer(self, task: wire.TaskLease) -> Session | ClusterSession:
+        """Who does a task: the owner's cluster a training, where there is one, and the sandbox all else."""
+        if self._cluster is not None and task.kind == "train":
+            return self._cluster
+        if self._session is None or not self._session.alive:
+            self._session = Session.start(RUNNER, self._inputs, SandboxLimits(), unsafe=self._unsafe)
+        return self._session
 
     def _fetched(self, task: wire.TaskLease, name: str, info: wire.InputInfo) -> str:
         """The file of an input in this job's folder, named by its hash; downloaded once."""

@@ -49,6 +49,9 @@ def start(
     unsafe: Annotated[
         bool, typer.Option("--unsafe-no-sandbox", help="Run strangers' tasks without a sandbox.")
     ] = False,
+    trainer: Annotated[
+        str, typer.Option(metavar="KIND:N", help="Trainings go to your cluster: torchrun:N or ray:N processes.")
+    ] = "",
     max_idle: Annotated[
         float | None, typer.Option(min=0, metavar="SECONDS", help="Stop after so long without work.")
     ] = None,
@@ -72,6 +75,7 @@ def start(
         idle_command=idle_command,
         idle_yield_per_h=_amount(idle_yield),
         unsafe=unsafe,
+        trainer=trainer,
         max_idle_s=max_idle,
     )
     _run(options, connection.out)

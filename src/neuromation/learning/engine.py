@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ from neuromation.learning.learner import Learner
 from neuromation.learning.problem import InputSpec, Samples
 from neuromation.learning.weights import VALUE_MAX, Array, Weights, check_weights
 from neuromation.learning.zoo import check_classes, get_model
+
+if TYPE_CHECKING:
+    from neuromation.learning.sharing import Share
 
 WEIGHT_DECAY = 0.02
 CLIP_NORM = 10.0  # of all gradients together; healthy steps are well below
@@ -105,8 +108,10 @@ def weights_of(module: nn.Module) -> Weights:
     return {name: tensor.detach().numpy().copy() for name, tensor in sorted(_state(module).items())}
 
 
-def run_steps(module: Learner, batches: Iterable[Batch]) -> list[float]:
+def run_steps(module: Learner, batches: Iterable[Batch], share: Share | None = None) -> list[float]:
     """Train `module` in place, one step a batch, and return the loss of each step.
+
+    With a `share`, the processes of a cluster do so together; each is given all batches.
 
     AdamW (Loshchilov and Hutter 2019). The optimiser starts empty, and dropout is drawn by the batch's own seed: neither
     is part of the weights, so that whoever has the weights at the start can repeat these steps.
@@ -119,19 +124,28 @@ def run_steps(module: Learner, batches: Iterable[Batch]) -> list[float]:
     module.train()
     with canonical_runtime(), torch.random.fork_rng(devices=[]), torch.enable_grad():
         for inputs, targets, lr, seed in batches:
+            taken = torch.from_numpy(inputs)
+            if share is not None and not losses and not share.divides(module, taken, targets, seed=seed):
+                share = None
             torch.manual_seed(seed)
             optimiser.param_groups[0]["lr"] = lr
             optimiser.zero_grad()
-            loss = module.loss(torch.from_numpy(inputs), targets)
-            losses.append(float(loss.item()))
+            losses.append(
+                _backward(module, taken, targets) if share is None else share.backward(module, taken, targets)
+            )
             if not losses[-1] <= LOSS_MAX:  # also when it is not a number
                 raise _diverged(len(losses))
-            torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(module.parameters(), CLIP_NORM)
             optimiser.step()
     if not all(bool((tensor.abs() <= VALUE_MAX).all()) for tensor in _state(module).values()):
         raise _diverged(len(losses))
     return losses
+
+
+def _backward(module: Learner, inputs: torch.Tensor, targets: Sequence[Any]) -> float:
+    loss = module.loss(inputs, targets)
+    torch.autograd.backward(loss)
+    return float(loss.detach())
 
 
 def _diverged(step: int) -> TrainingDiverged:

@@ -27,6 +27,7 @@ from neuromation.learning.zoo import check_classes, get_model
 
 if TYPE_CHECKING:
     from neuromation.learning.engine import Batch
+    from neuromation.learning.sharing import Share
 
 STEPS_MAX = 100_000
 SEGMENTS_MAX = 64
@@ -109,6 +110,7 @@ def train_segments(
     seed: int,
     lr_end: float | None = None,
     augment: Augment | None = None,
+    share: Share | None = None,
 ) -> Trained:
     """Train from `start` and keep the weights after each segment.
 
@@ -122,6 +124,7 @@ def train_segments(
         lr: learning rate of the first step; it falls along a cosine to `lr_end` at the last (None: stays).
         seed: decides the order of samples, augmentation and dropout.
         augment: what changes in the samples at random; None: what is usual for the model.
+        share: of this process in a cluster that trains together; None: it trains alone.
 
     Raises:
         UnknownModel, BadConfig, BadWeights, BadRecipe, WrongProblem: the input is wrong.
@@ -144,7 +147,7 @@ def train_segments(
     metrics: list[SegmentMetrics] = []
     weights = dict(start)
     for segment in range(segments):
-        weights, measured = _train(run, weights, segment)
+        weights, measured = _train(run, weights, segment, share)
         kept.append(weights)
         metrics.append(measured)
     return Trained(kept, metrics)
@@ -187,13 +190,15 @@ def replay_segment(
     return _train(run, before, segment)[0]
 
 
-def _train(run: _Run, before: Mapping[str, Array], segment: int) -> tuple[Weights, SegmentMetrics]:
+def _train(
+    run: _Run, before: Mapping[str, Array], segment: int, share: Share | None = None
+) -> tuple[Weights, SegmentMetrics]:
     from neuromation.learning import engine
 
     module = engine.module_of(before, run.model, run.config, run.samples.classes)
     began = time.perf_counter()
     with engine.memory_told(run.batch_size):
-        losses = engine.run_steps(module, _batches(run, segment))
+        losses = engine.run_steps(module, _batches(run, segment), share)
     seconds = time.perf_counter() - began
     tenth = max(1, len(losses) // 10)
     first, last = float(np.mean(losses[:tenth])), float(np.mean(losses[-tenth:]))
