@@ -25,7 +25,7 @@ PHOTO_PX, PICTURE_PX, PART_PX = 640, 320, 160
 INPUT_PX = 800  # photos are enlarged: their dice are smaller than most made ones, and pips are 3 pixels wide
 TIGHT_MIN_PX = 12  # of the shorter side of a die cut by the border; what shows less is left out of the truth
 
-UNIT_COST_S, UNIT_SHARE, UNITS_MAX = 0.12, 0.25, 6_000
+UNIT_COST_S, UNIT_SHARE, UNITS_MAX = 0.12, 0.2, 6_000
 SAMPLE_COST_S, BATCH = 0.019, 12
 
 
@@ -89,15 +89,15 @@ class Dice:
         return quarters(photos, PICTURE_PX) if split == "train" else photos
 
     def config(self) -> dict[str, object]:
-        """For whole photos, a quarter larger than they are."""
-        return {"channels": 16, "depth": 1, "deepest": 8, "height": INPUT_PX, "width": INPUT_PX}
+        """For whole photos, a quarter larger than they are; a mirrored die shows the same face."""
+        return {"channels": 16, "depth": 1, "deepest": 8, "height": INPUT_PX, "width": INPUT_PX, "mirrors": 4}
 
     def training_config(self) -> dict[str, object]:
         """For parts of made pictures."""
         return {**self.config(), "height": PART_PX, "width": PART_PX}
 
     def plan(self, minutes: float, seed: int) -> Plan:
-        """A quarter of the time for data."""
+        """A fifth of the time for data."""
         seconds = 60 * minutes
         units = max(250, min(UNITS_MAX, round(seconds * UNIT_SHARE / UNIT_COST_S)))
         steps = max(50, round((seconds - units * UNIT_COST_S) / (BATCH * SAMPLE_COST_S)))
