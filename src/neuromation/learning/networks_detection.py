@@ -71,6 +71,7 @@ class HeatmapDetector(Learner):
     """
 
     problem = Problem.DETECTION
+    outputs = ("heat", "kinds", "places")
 
     def __init__(self, config: HeatmapDetectorConfig, classes: int) -> None:
         super().__init__()

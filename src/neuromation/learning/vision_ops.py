@@ -35,13 +35,13 @@ def vision() -> Any:
     if ours:
         define_operators("torchvision")
     try:
-        package = importlib.import_module("torchvision")
-        importlib.import_module("torchvision.models.detection")
+        import torchvision
+        import torchvision.models.detection
     except (ImportError, RuntimeError, OSError) as error:
         raise MissingLibrary("torchvision", extra="learning", why=str(error)[:200]) from error
     if ours:
         _say_that_operators_exist()
-    return package
+    return torchvision
 
 
 def _compiled_part_loads(folder: Path) -> bool:
