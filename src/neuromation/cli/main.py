@@ -42,7 +42,7 @@ _NOUNS = {
 
 
 # Modules that add commands to a noun's group.
-_ADDITIONS = {"model": ("local_training", "zoo")}
+_ADDITIONS = {"model": ("local_training", "zoo", "foreign")}
 
 
 class LazyGroup(TyperGroup):
@@ -143,9 +143,11 @@ def _report(error: Exception, args: Sequence[str]) -> int:
 def exit_code(error: errors.NeuromationError) -> int:
     """The documented exit code of an error."""
     from neuromation.client.errors import JobFailed, ServerFault, Unreachable, WaitTimedOut
+    from neuromation.learning.errors import ProjectFailed
 
     codes: tuple[tuple[type[errors.NeuromationError], int], ...] = (
         (JobFailed, 7),
+        (ProjectFailed, 7),
         (WaitTimedOut, 124),
         (Unreachable, 6),
         (ServerFault, 6),

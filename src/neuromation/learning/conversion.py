@@ -210,7 +210,7 @@ def _through_onnx(model: Model, drawn: Sequence[Array]) -> OnnxModel:
 
         assert isinstance(model, TorchModel), "the only kind of this name"
         return read_onnx(to_onnx(model, drawn, opset=OPSET))
-    exported: bytes = model.to_onnx(opset=OPSET)  # type: ignore[attr-defined]
+    exported: bytes = model.to_onnx(drawn, opset=OPSET)  # type: ignore[attr-defined]
     return read_onnx(exported)
 
 

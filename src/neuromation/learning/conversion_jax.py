@@ -28,7 +28,7 @@ class JaxModel:
         jax = _jax()
         return [np.asarray(one) for one in jax.tree.leaves(self.function(*arrays))]
 
-    def to_onnx(self, *, opset: int) -> bytes:
+    def to_onnx(self, _example: Sequence[Array], *, opset: int) -> bytes:
         """The function as an ONNX file. Raises NoConversion, MissingLibrary."""
         jax, exporter = _jax(), _exporter()
         shapes = [

@@ -50,10 +50,11 @@ class KerasModel:
         """The outputs on these inputs."""
         keras = _keras()
         made = self.model(list(arrays) if len(arrays) > 1 else arrays[0], training=False)
-        return [np.asarray(keras.ops.convert_to_numpy(one)) for one in keras.tree.flatten(made)]
+        return [_array(keras, one) for one in keras.tree.flatten(made)]
 
-    def to_onnx(self, *, opset: int) -> bytes:
+    def to_onnx(self, example: Sequence[Array], *, opset: int) -> bytes:
         """The model as an ONNX file. Raises NoConversion when Keras cannot write it."""
+        self.run(example)  # Keras writes no model that was never called
         with tempfile.TemporaryDirectory(prefix="neuromation-keras-") as folder:
             path = Path(folder) / "model.onnx"
             try:
@@ -68,7 +69,7 @@ class KerasModel:
     def weights(self) -> dict[str, Array]:
         """Weights by path."""
         keras = _keras()
-        return {one.path: np.asarray(keras.ops.convert_to_numpy(one)) for one in self.model.weights}
+        return {one.path: _array(keras, one) for one in self.model.weights}
 
 
 def keras_model(model: Any) -> KerasModel:
@@ -167,6 +168,13 @@ def _is_own(value: dict[str, Any]) -> bool:
         and _MODULES.fullmatch(module) is not None
         and value.get("registered_name") in (None, name)
     )
+
+
+def _array(keras: Any, value: Any) -> Array:
+    with warnings.catch_warnings():
+        # Keras on torch asks numpy for a copy in a way that numpy 2 deprecates.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return np.asarray(keras.ops.convert_to_numpy(value))
 
 
 def _keras() -> Any:
