@@ -1,0 +1,113 @@
+"""A network as a program for phones, by ExecuTorch with XNNPACK; owns the way there, and one to run it here.
+
+ExecuTorch comes with the extra `mobile`; nothing of it is loaded before it is asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuromation.learning.compression.latency import WATCH_S, fastest_ms
+from neuromation.learning.errors import BadExport
+
+if TYPE_CHECKING:
+    from neuromation.learning.learner import Learner
+
+MOBILE_FILE = "model.pte"
+
+
+def has_mobile() -> bool:
+    """Whether ExecuTorch is installed; it comes with the extra `mobile`."""
+    return importlib.util.find_spec("executorch") is not None
+
+
+def mobile_program(module: Learner, inputs: NDArray[np.float32], *, int8: bool = False) -> bytes:
+    """An ExecuTorch program for XNNPACK, which runs on phones and here.
+
+    Args:
+        module: the float network.
+        inputs: float32 (N, ...); with `int8` they show how far activations reach.
+        int8: weights for every channel and activations in 8 bits, by PT2E.
+
+    Raises BadExport when ExecuTorch is not installed or cannot lower the network.
+    """
+    if not has_mobile():
+        raise BadExport("a mobile file needs ExecuTorch; install neuromation[mobile]")
+    import torch
+
+    module.eval()
+    example = (torch.from_numpy(inputs[:1]),)
+    with _quiet():
+        try:
+            from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+            from executorch.exir import to_edge_transform_and_lower
+
+            program = torch.export.export(module, example)
+            if int8:
+                program = torch.export.export(_in_8_bits(program, inputs), example)
+            lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
+            return bytes(lowered.to_executorch().buffer)
+        except Exception as error:  # compilers of three libraries raise here, without a common base
+            raise BadExport(f"ExecuTorch cannot lower this network ({str(error)[:200]})") from error
+
+
+def _in_8_bits(program: Any, inputs: NDArray[np.float32]) -> Any:
+    import torch
+    from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
+        XNNPACKQuantizer,
+        get_symmetric_quantization_config,
+    )
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+    quantiser = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
+    prepared = prepare_pt2e(program.module(), quantiser)
+    for row in inputs:
+        prepared(torch.from_numpy(row[None]))
+    return convert_pt2e(prepared)
+
+
+def mobile_run(data: bytes) -> Callable[[NDArray[np.float32]], Sequence[NDArray[np.float32]]]:
+    """What runs a batch of 1 through a program. Raises BadExport when ExecuTorch cannot load it."""
+    import torch
+
+    with _quiet():
+        from executorch.runtime import Runtime
+
+        try:
+            method = Runtime.get().load_program(data).load_method("forward")
+        except RuntimeError as error:
+            raise BadExport(f"ExecuTorch cannot load this program ({str(error)[:120]})") from error
+
+    def run(inputs: NDArray[np.float32]) -> Sequence[NDArray[np.float32]]:
+        return [output.numpy() for output in method.execute([torch.from_numpy(inputs)])]
+
+    return run
+
+
+def mobile_ms(data: bytes, inputs: NDArray[np.float32], *, watch_s: float = WATCH_S) -> float:
+    """Of one input by ExecuTorch's own runtime, here."""
+    run = mobile_run(data)
+    return fastest_ms(lambda: run(inputs[:1]), watch_s=watch_s)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the compilers say to their own developers, on whichever stream."""
+    logger = logging.getLogger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
