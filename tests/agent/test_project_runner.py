@@ -98,6 +98,7 @@ def test_a_project_reads_its_inputs_and_parameters_and_gives_outputs_and_metrics
         "times": 3, "where": "inputs/deep", "tag": "a; $(touch /out/x)'",
     }  # fmt: skip
     assert facts["outputs"] == done.outputs and facts["metrics"] == done.metrics
+    assert facts["inputs"]["files"] == 1 and len(facts["inputs"]["content_hash"]) == 64
 
 
 def test_two_runs_of_the_same_project_give_the_same_outputs(tmp_path: Path) -> None:

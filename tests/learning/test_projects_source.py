@@ -234,3 +234,9 @@ def test_no_bytes_make_the_reader_of_archives_fail_otherwise(
 
 def test_a_password_is_not_kept() -> None:
     assert without_password("https://me:secret@example.org/x.git") == "https://example.org/x.git"
+
+
+def test_what_git_says_is_passed_on_without_passwords_and_without_advice(tmp_path: Path) -> None:
+    with pytest.raises(BadProjectSource, match="fatal: ") as caught:
+        take_project(f"file://me:secret@{tmp_path}/no-repository", tmp_path / "out")
+    assert "secret" not in caught.value.message and "access rights" not in caught.value.message

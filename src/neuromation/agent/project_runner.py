@@ -49,6 +49,7 @@ from neuromation.learning.errors import (
     ProjectWroteOutside,
 )
 from neuromation.learning.projects import METRICS_FILE, Value, check_parameters, read_metrics, read_project
+from neuromation.learning.projects_source import content_of
 
 CHILD = "neuromation.agent.project_child"
 LIMITS = SandboxLimits(memory_mib=4096, processes=256, out_mib=512, tmp_mib=512, wall_s=4 * 3600.0)
@@ -149,6 +150,7 @@ def run_project(
 
     with tempfile.TemporaryDirectory(prefix="neuromation-project-") as stage:
         _stage(Path(stage), project, data)
+        inputs_hash, inputs_files, _ = content_of(Path(stage) / INPUTS)
         try:
             with Session.start(CHILD, Path(stage), limits) as session:
                 response = session.run(request, timeout_s=timeout_s + _GRACE_S, on_progress=tell)
@@ -166,6 +168,7 @@ def run_project(
         "project": {"name": described.name, "licence": described.licence, "file": described.file, **(origin or {})},
         "entry": name,
         "parameters": values,
+        "inputs": {"content_hash": inputs_hash, "files": inputs_files},
         "metrics": metrics,
         "outputs": hashes,
         "seconds": seconds,

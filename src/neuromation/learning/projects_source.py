@@ -36,6 +36,7 @@ _SCHEMES = ("https", "ssh", "file")
 _SSH_SHORT = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:(?!/).+")  # user@host:path
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]{0,199}")
+_PASSWORD = re.compile(r"//[^/@\s]+@")
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
@@ -117,7 +118,7 @@ def take_project(source: str, into: Path, *, commit: str = "HEAD", limits: Sourc
         else:
             resolved = _take_git(place, commit, part, limits)
         chosen = _chosen(part, inner)
-        content_hash, files, total = _content(chosen)
+        content_hash, files, total = content_of(chosen)
         if into.exists():
             into.rmdir()
         chosen.chmod(0o755)
@@ -290,8 +291,10 @@ def _git(store: str, *words: str, bytes_max: int = 0, about: str = "") -> bytes:
     said = done.stderr.decode(errors="replace").strip()
     if bytes_max and max((path.stat().st_size for path in Path(store).rglob("*pack*")), default=0) >= bytes_max:
         raise ProjectTooLarge(f"{about} is larger than {bytes_max // MIB} MiB packed; import a smaller project")
-    last = next((line for line in reversed(said.splitlines()) if line.strip()), "it said nothing")
-    raise BadProjectSource(f"git cannot read {about or 'the repository'}: {without_password(last)[:300]}")
+    lines = [line.strip() for line in said.splitlines() if line.strip()] or ["it said nothing"]
+    # What follows the first fatal line is general advice about access rights.
+    why = next((line for line in lines if line.startswith(("fatal:", "error:", "remote:", "ssh:"))), lines[-1])
+    raise BadProjectSource(f"git cannot read {about or 'the repository'}: {_PASSWORD.sub('//', why)[:300]}")
 
 
 def _git_command(store: str, *words: str) -> list[str]:
@@ -457,8 +460,8 @@ def _check_links(root: Path, links: Iterable[Path]) -> None:
             raise BadProjectSource(f"the link {link.relative_to(root)} leads out of the project, or to nothing in it")
 
 
-def _content(folder: Path) -> tuple[str, int, int]:
-    """The hash of a folder's files with their number and size."""
+def content_of(folder: Path) -> tuple[str, int, int]:
+    """A folder's content: sha256 over paths, modes and contents of its files and links; their number; their bytes."""
     lines, total = [], 0
     paths = sorted((path for path in folder.rglob("*") if path.is_symlink() or path.is_file()), key=os.fsencode)
     for path in paths:
