@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -82,7 +82,7 @@ def fit(
             warmup_steps=min(50, steps // 10),
             seed=seed,
             bf16=bf16,
-            augment=_augment(spec, augment),
+            augment=_augment(spec, settings, augment),
         )
         given = _read(out, data, spec, spec.input_of(settings))
         training, held_back = _parted(given.samples, seed)
@@ -148,7 +148,7 @@ def tune(
             base=base,
             names=tuple(tuned or ()),
             judged=judged,
-            recipe={"batch_size": batch_size, "lr": learning_rate, "augment": _augment(spec, augment)},
+            recipe={"batch_size": batch_size, "lr": learning_rate, "augment": _augment(spec, settings, augment)},
         )
         folder.mkdir(parents=True, exist_ok=True)
         trial.calibrate(folder / "speeds.json", full_minutes=minutes * TRIAL_SHARE, data_share=data_share, seed=seed)
@@ -300,21 +300,15 @@ def _check_new(folder: Path) -> None:
         raise Invalid(f"{folder} already holds a finished model; name another folder")
 
 
-def _augment(spec: ModelSpec, given: list[str] | None) -> Any:
-    """The changes that were asked for, or what suits the problem without turning anything over."""
-    from neuromation.learning.augmentation import Augment
-    from neuromation.learning.problem import Problem
+def _augment(spec: ModelSpec, settings: Any, given: list[str] | None) -> Any:
+    """The changes that were asked for, or what is usual for the network."""
     from neuromation.learning.trainer import Recipe
+    from neuromation.learning.training import usual_augment
 
     if given is not None:
         values = values_of(given, option="--augment")
         return Recipe.from_json({"steps": 1, "augment": values}).augment
-    if spec.name == "digits-cnn":
-        return Augment(symbols=True)
-    if spec.problem is Problem.AUDIO_CLASSIFICATION:
-        return Augment(shift_s=0.1, gain_db=6.0, noise=0.1, mask_time=0.1, mask_frequency=0.1)
-    seen = Augment(zoom=(0.8, 1.25), shift=0.08, brightness=0.2, contrast=0.2, colour=0.2, blur=0.7, noise=0.02)
-    return replace(seen, rotate_deg=8.0, erase=0.1) if spec.problem is Problem.CLASSIFICATION else seen
+    return usual_augment(spec.name, settings.model_dump())
 
 
 def _read(out: Output, folder: Path, spec: ModelSpec, inputs: InputSpec, *, split: str | None = None) -> SampleSet:

@@ -42,7 +42,7 @@ _NOUNS = {
 
 
 # Modules that add commands to a noun's group.
-_ADDITIONS = {"model": ("local_training", "zoo", "foreign")}
+_ADDITIONS = {"model": ("local_training", "zoo", "local_measuring", "reproducing", "foreign")}
 
 
 class LazyGroup(TyperGroup):

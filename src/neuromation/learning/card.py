@@ -13,6 +13,7 @@ LINEAGE = (
     ("generator", "Generator"),
     ("generator_params", "Generator parameters"),
     ("synthetic_units", "Synthetic samples"),
+    ("recipe", "Data recipe"),
     ("training", "Training"),
     ("code_version", "Code version"),
     ("nodes", "Trained by nodes"),
@@ -52,7 +53,7 @@ def model_card(facts: Mapping[str, Any], card: Mapping[str, Any]) -> str:
     Args:
         facts: what `export_model` wrote to config.json.
         card: all optional. "title", "description", "licence" (an SPDX id, default "other"); the lineage "dataset",
-            "generator", "generator_params", "synthetic_units", "training", "code_version", "nodes", "compressed_from"
+            "generator", "generator_params", "synthetic_units", "recipe", "training", "code_version", "nodes", "compressed_from"
             (texts, numbers, lists or dicts); "synthetic" and "real": results as `Evaluation.to_json()` or
             `Report.to_json()` gives them; "limits": a text.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 
 from neuromation import __version__
 from neuromation.catalog import service as catalog
-from neuromation.catalog.model import FileRef, Viewer
+from neuromation.catalog.model import FileRef, Version, Viewer
 from neuromation.client import schemas as wire
 from neuromation.jobs import service as jobs
 from neuromation.jobs.model import BreakReason, Job, NewTask, Task, TaskKind, TaskState
@@ -17,6 +18,7 @@ from neuromation.kernel.errors import Invalid
 from neuromation.kernel.hashing import hash_json
 from neuromation.learning import diloco, evaluation
 from neuromation.learning.problem import NO_CLASS
+from neuromation.learning.rounds import Course, outer_step
 from neuromation.learning.weights import (
     REPLAY_TOLERANCE,
     Weights,
@@ -26,6 +28,7 @@ from neuromation.learning.weights import (
     weights_to_bytes,
 )
 from neuromation.learning.zoo import get_model, initial_weights
+from neuromation.synthetic.formats.manifest import parse_manifest
 from neuromation.workflows import publishing
 from neuromation.workflows.learning_data import CLASS_PROBLEMS, check_suits, headline, held_out, measured
 from neuromation.workflows.order_dataset import committed_output
@@ -96,13 +99,12 @@ class TrainingWork:
         files = publishing.version_by_id(conn, plan.facts["dataset"]).files
         training = plan.facts["shards"]
         pinned = pins(conn, job, order.replicas)
-        rates = diloco.learning_rates(order.learning_rate, rounds=order.rounds)[number]
+        course = _course(order)
         tasks = []
         for replica in range(order.replicas):
-            mine = training[replica :: order.replicas]
             inputs = {
                 f"data-{i}.parquet": {"sha256": files[name].sha256, "size": files[name].size}
-                for i, name in enumerate(mine)
+                for i, name in enumerate(course.shards_of(replica, training))
             }
             spec: dict[str, Any] = {
                 "model": order.model,
@@ -110,12 +112,7 @@ class TrainingWork:
                 "classes": plan.facts["classes"],
                 "round": number,
                 "replica": replica,
-                "seed": (order.seed * 1_000_003 + number * 1_009 + replica) % 2**62,
-                "steps": order.steps,
-                "batch_size": order.batch_size,
-                "lr": rates[0],
-                "lr_end": rates[1],
-                "segments": order.segments,
+                **course.task(number, replica),
             }
             tasks.append(
                 NewTask(
@@ -139,9 +136,7 @@ class TrainingWork:
         accepted = [TaskState.ACCEPTED]
         tasks = jobs.tasks_of(conn, job.id, kind=TaskKind.TRAIN, round=number, states=accepted)
         deltas = [diloco.decompress_delta(committed_output(world, t, "delta.bin"), reference) for t in tasks]
-        weights, momentum = diloco.outer_step(
-            start, deltas, momentum, lr=diloco.FEW_ROUNDS_LR, momentum=diloco.FEW_ROUNDS_MOMENTUM
-        )
+        weights, momentum = outer_step(start, deltas, momentum)
         judge = _Judge(world, order.model, plan)
         name, value = headline(judge.measured(weights, intervals=False))
         story = {
@@ -226,9 +221,8 @@ class TrainingWork:
             "generator": plan.facts["generator"],
             "generator_params": version.lineage.get("params", {}),
             "synthetic_units": version.manifest.get("units"),
-            "training": order.model_dump(
-                mode="json", include={"rounds", "replicas", "steps", "batch_size", "learning_rate", "seed"}
-            ),
+            "recipe": _data_recipe(world, version),
+            "training": asdict(_course(order)),
             "code_version": __version__,
             "nodes": makers,
             "synthetic": synthetic,
@@ -301,6 +295,24 @@ def weights_agree(world: World, *, mine: tuple[Task, str], theirs: tuple[Task, s
     except (Invalid, Rejected):
         return False
     return relative_distance(claimed, replayed, start=start) <= REPLAY_TOLERANCE
+
+
+def _course(order: wire.TrainingOrder) -> Course:
+    return Course.from_json(order.model_dump(mode="json"))
+
+
+def _data_recipe(world: World, version: Version) -> Json:
+    """What it takes to make the data set again, and to know that it is the same."""
+    manifest = parse_manifest(world.blobs.get(version.files["manifest.json"].sha256))
+    return {
+        "generator": manifest.generator,
+        "version": manifest.version,
+        "params": manifest.params,
+        "seed": manifest.seed,
+        "units": manifest.units,
+        "shard_units": manifest.shards[0].units,  # all have as many, but the last
+        "merkle_root": manifest.merkle_root,
+    }
 
 
 def _reference(order: wire.TrainingOrder, plan: Plan) -> Weights:
