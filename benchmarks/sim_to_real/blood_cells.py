@@ -73,7 +73,8 @@ class BloodCells:
     def config(self) -> dict[str, object]:
         """Deep enough to see all of a white cell."""
         return {
-            "channels": 16, "depth": 1, "deepest": 32, "height": HEIGHT_PX, "width": WIDTH_PX, "overlap_max": 0.6,
+            "channels": 16, "depth": 1, "deepest": 32, "height": HEIGHT_PX, "width": WIDTH_PX, "mirrors": 4,
+            "overlap_max": 0.6,
         }  # fmt: skip
 
     def plan(self, minutes: float, seed: int) -> Plan:
