@@ -10,7 +10,12 @@ from simulated_platform import Simulation
 
 from neuromation.client import schemas as wire
 from neuromation.jobs.model import JobState
+from neuromation.kernel.hashing import sha256_hex
 from neuromation.learning.errors import WrongProblem
+from neuromation.synthetic.formats.png import encode_png
+from neuromation.synthetic.formats.real import RealSample, encode_real
+from neuromation.synthetic.generator import get_generator, parse_params
+from neuromation.workflows import goods
 from neuromation.workflows.driving import drive
 
 Simulate = Callable[..., Simulation]
@@ -90,3 +95,49 @@ def test_a_data_set_that_does_not_suit_the_model_is_refused_with_the_quote(simul
     made = result_of(sim, a_training("digits-cnn", "digits"))
     with pytest.raises(WrongProblem, match="digits-cnn takes pictures"):
         figures_of(sim, made["model"], "said")
+
+
+def photos_of_dice(sim: Simulation) -> None:
+    """An imported set with boxes: dice again, as files, since nothing real is in the repository."""
+    generator = get_generator("dice")
+    params = parse_params(generator, SETS["dice"]["params"])
+    units = [generator.unit(params, 99, index) for index in range(6)]
+    photos = [RealSample(f"{u.index}.png", "validation", None, u.annotations, encode_png(u.picture)) for u in units]
+    data = encode_real(photos, kind="image", classes=generator.classes)
+    sha256, owner = sha256_hex(data), sim.customer.account_id
+    goods.store_upload(sim.world, data, sha256=sha256, owner=owner)
+    facts = {"name": "photos", "title": "Dice", "licence": "CC0-1.0", "source": "made for a test"}
+    body = wire.NewDataset.model_validate({**facts, "files": [{"name": "data.parquet", "sha256": sha256}]})
+    with sim.world.transaction() as conn:
+        goods.import_dataset(sim.world, conn, sim.customer, body)
+
+
+def test_a_generator_is_adapted_to_photos_by_what_a_detector_makes_of_them(simulate: Simulate) -> None:
+    sim = simulate(33)
+    for _ in range(3):
+        sim.add_node()
+    photos_of_dice(sim)
+    order = {
+        "kind": "adaptation",
+        "name": "tuned",
+        "model": "heatmap-detector",
+        "config": SMALL_DETECTOR,
+        "generator": "dice",
+    }
+    small = {
+        "params": SETS["dice"]["params"],
+        "tune": ["exposure"],
+        "trials": 2,
+        "units": 10,
+        "steps": 2,
+        "batch_size": 4,
+    }
+    result = result_of(sim, wire.AdaptationOrder.model_validate({**order, **small, "real": "photos@1"}))
+    assert [trial["number"] for trial in result["trials"]] == [0, 1]
+    assert all(0 <= trial["accuracy"] == trial["score"] <= 1 for trial in result["trials"])
+    with pytest.raises(WrongProblem, match="needs the class of each picture; data set photos@1 has none"):
+        sim.order(
+            wire.AdaptationOrder.model_validate(
+                {**order, **small, "real": "photos@1", "model": "digits-cnn", "config": {}}
+            )
+        )

@@ -173,9 +173,10 @@ def _whole(
 
 
 def class_shares(targets: Sequence[Any], classes: int) -> NDArray[np.float32]:
-    """Targets of a classification as shares (N, classes): an index is all of its class, NO_CLASS a bit of each.
+    """Targets of a classification as shares (N, classes), what a network should say: an index is all of its class.
 
-    So that a loss need not care whether samples were mixed or show nothing that is asked for.
+    Mixed samples bring their shares. A sample of none of the classes should be answered with a bit of each, so that it is
+    confidently nothing: Hendrycks et al., "Deep anomaly detection with outlier exposure" (2019).
     """
     shares = np.zeros((len(targets), classes), np.float32)
     for row, target in zip(shares, targets, strict=True):

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from neuromation.learning.batches import class_shares
 from neuromation.learning.learner import Learner
-from neuromation.learning.problem import NO_CLASS, Answer, Problem
+from neuromation.learning.problem import Answer, Problem
 
 LABEL_SMOOTHING = 0.1
 
@@ -23,29 +24,11 @@ class Classifier(Learner):
 
     def loss(self, inputs: torch.Tensor, targets: Sequence[Any]) -> torch.Tensor:
         logits = self(inputs)[0]
-        wanted = wanted_probabilities(targets, logits.shape[1])
+        wanted = torch.from_numpy(class_shares(targets, logits.shape[1]))
         return functional.cross_entropy(logits, wanted.to(logits.device), label_smoothing=LABEL_SMOOTHING)
 
     def decode(self, outputs: Sequence[NDArray[np.float32]]) -> list[Answer]:
         return list(softmax(outputs[0]))
-
-
-def wanted_probabilities(targets: Sequence[Any], classes: int) -> torch.Tensor:
-    """float32 (N, classes): what a network should say.
-
-    A target is an index, or the probabilities (classes,) of mixed samples. A sample of none of the classes should be
-    answered with equal probabilities, so that it is confidently nothing: Hendrycks et al., "Deep anomaly detection with
-    outlier exposure" (2019).
-    """
-    wanted = np.zeros((len(targets), classes), np.float32)
-    for row, target in zip(wanted, targets, strict=True):
-        if np.ndim(target):
-            row[:] = target
-        elif target == NO_CLASS:
-            row[:] = 1.0 / classes
-        else:
-            row[int(target)] = 1.0
-    return torch.from_numpy(wanted)
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
