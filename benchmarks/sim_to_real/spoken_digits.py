@@ -20,7 +20,7 @@ from neuromation.synthetic import Unit
 
 RATE_HZ = 8_000
 CLASSES = tuple(str(digit) for digit in range(10))
-UNIT_S, SAMPLE_S = 0.02, 0.001  # processor seconds of one unit and of one sample of a step, measured
+UNIT_S, SAMPLE_S = 0.03, 0.0017  # processor seconds of one unit and of one sample of a step, measured
 UNITS_MAX, STEPS_MAX, BATCH = 20_000, 6_000, 64
 
 
