@@ -140,7 +140,7 @@ def test_an_exported_model_of_ours_is_read_from_its_weights(trained: Any, tmp_pa
 
 KERAS_LAYERS = {
     "picture": (lambda k: [k.Input((8, 8, 1)), k.layers.Conv2D(4, 3, strides=2, padding="same", activation="relu"),
-                           k.layers.BatchNormalization(), k.layers.AveragePooling2D(padding="same"), k.layers.Flatten(),
+                           k.layers.BatchNormalization(), k.layers.AveragePooling2D(2, padding="same"), k.layers.Flatten(),
                            k.layers.Dense(3, activation="softmax")]),
     "numbers": (lambda k: [k.Input((6,)), k.layers.Dense(5, activation="gelu"),
                            k.layers.LayerNormalization(), k.layers.Dense(2)]),

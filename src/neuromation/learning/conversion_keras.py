@@ -49,12 +49,16 @@ class KerasModel:
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """The outputs on these inputs."""
         keras = _keras()
-        made = self.model(list(arrays) if len(arrays) > 1 else arrays[0], training=False)
-        return [_array(keras, one) for one in keras.tree.flatten(made)]
+        return [_array(keras, one) for one in self._call(*arrays)]
 
     def to_onnx(self, example: Sequence[Array], *, opset: int) -> bytes:
-        """The model as an ONNX file. Raises NoConversion when Keras cannot write it."""
+        """The model as an ONNX file. Raises NoConversion when it cannot be written."""
         self.run(example)  # Keras writes no model that was never called
+        if _keras().backend.backend() == "torch":
+            # Keras itself would use torch's older exporter here, which knows fewer of its layers.
+            from neuromation.learning.conversion_torch import called, to_onnx
+
+            return to_onnx(called(self._call, self.model, self.inputs), example, opset=opset)
         with tempfile.TemporaryDirectory(prefix="neuromation-keras-") as folder:
             path = Path(folder) / "model.onnx"
             try:
@@ -65,6 +69,10 @@ class KerasModel:
             except Exception as error:  # whatever the backend's exporter raises
                 said = " ".join(str(error).split())[:200]
                 raise NoConversion(f"Keras cannot write this model as ONNX ({said})") from error
+
+    def _call(self, *inputs: Any) -> list[Any]:
+        made = self.model(list(inputs) if len(inputs) > 1 else inputs[0], training=False)
+        return list(_keras().tree.flatten(made))
 
     def weights(self) -> dict[str, Array]:
         """Weights by path."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,6 +156,23 @@ def torch_model(module: nn.Module, samples: Sequence[Array]) -> TorchModel:
     return TorchModel(module, tuple(slots))
 
 
+class _Called(nn.Module):
+    """A module whose inputs are given one by one."""
+
+    def __init__(self, call: Callable[..., list[torch.Tensor]], module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+        self._call = call
+
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return tuple(self._call(*inputs))
+
+
+def called(call: Callable[..., list[torch.Tensor]], module: nn.Module, inputs: tuple[Slot, ...]) -> TorchModel:
+    """A module of another framework that stands on torch; `call` takes its inputs one by one."""
+    return TorchModel(_Called(call, module), inputs)
+
+
 def module_of(model: OnnxModel) -> TorchModel:
     """An ONNX model as a torch module. Raises UnknownOperators."""
     return TorchModel(OnnxModule(model).eval(), model.inputs)
@@ -181,4 +198,4 @@ def _free(model: TorchModel) -> tuple[Any, ...]:
     """Which sizes of the inputs are free, in the form of the module's own arguments."""
     batch = torch.export.Dim("batch")
     free = tuple({0: batch} if slot.shape and slot.shape[0] is None else None for slot in model.inputs)
-    return (free,) if isinstance(model.module, OnnxModule) else free
+    return (free,) if isinstance(model.module, OnnxModule | _Called) else free
