@@ -193,6 +193,17 @@ def test_an_evaluation_shows_accuracy_interval_and_confusion(ada: Run, shop: Sta
     assert shop.of("POST", "/quotes")[0].json()["order"]["split"] == "test"
 
 
+def test_an_evaluation_of_a_detector_shows_its_figures_with_their_intervals(ada: Run, shop: StandIn) -> None:
+    figures = {"map50": [0.75, 0.7, 0.8], "false_alarms": [None, None, None]}
+    row = {"name": "die", "support": 31, "figures": {"ap50": [0.6125, 0.5, 0.7]}}
+    result = {"headline": "map50", "samples": 40, "figures": figures, "per_class": [row]}
+    shop.on("GET", "/jobs/job_1", ok(a_job(kind="evaluation", result=result)))
+    done = ada("model", "evaluate", "net", "photos")
+    assert done.code == 0
+    for part in ("map50", "0.7500", "0.8000", "die", "31", "0.6125"):
+        assert part in done.out
+
+
 def test_the_loop_ends_with_the_command_that_orders_with_its_parameters(ada: Run, shop: StandIn) -> None:
     result = {"best_params": {"noise": 0.25, "class_weights": None}, "best_accuracy": 0.97, "baseline_accuracy": 0.95}
     shop.on("GET", "/jobs/job_1", ok(a_job(kind="adaptation", result=result)))

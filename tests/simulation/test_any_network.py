@@ -92,9 +92,6 @@ def test_a_data_set_that_does_not_suit_the_model_is_refused_with_the_quote(simul
         sim.order(a_training("heatmap-detector", "digits"))
     with pytest.raises(WrongProblem, match="takes pictures and data set said@1 has sounds"):
         sim.order(a_training("small-resnet", "said"))
-    made = result_of(sim, a_training("digits-cnn", "digits"))
-    with pytest.raises(WrongProblem, match="digits-cnn takes pictures"):
-        figures_of(sim, made["model"], "said")
 
 
 def photos_of_dice(sim: Simulation) -> None:

@@ -6,7 +6,9 @@ asks for that; every other kind of task stays inside. Owns the hand-over; knows 
 
 from __future__ import annotations
 
+import ctypes
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -80,8 +82,9 @@ class ClusterSession:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    env={**os.environ, **CANONICAL_RUNTIME},
+                    env={**os.environ, **CANONICAL_RUNTIME, "RAY_worker_niceness": "0"},
                     start_new_session=True,
+                    preexec_fn=_end_with_slot,  # noqa: PLW1509 - it calls the kernel and nothing else
                 )
                 try:
                     self._await(process, timeout_s)
@@ -107,6 +110,11 @@ class ClusterSession:
             raise TaskRefused(str(answer["message"]), reason=str(answer["refused"]))
         outputs = {file.name: file.read_bytes() for file in sorted((place / "out").iterdir())}
         return Response(answer["result"], outputs)
+
+
+def _end_with_slot() -> None:
+    """Ask the kernel to end the launcher when the slot's thread is gone (prctl(2): PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -163,7 +171,7 @@ def _under_ray(folder: Path, workers: int) -> None:
     from ray.train import RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:
         TorchTrainer(
             lambda config: work(Path(config["folder"])),

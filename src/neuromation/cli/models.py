@@ -255,6 +255,9 @@ def export(
 
 def _show_evaluation(out: Output, job: Job) -> None:
     result = job.result
+    if "figures" in result:
+        _show_report(out, job)
+        return
     interval = result.get("interval") or result.get("accuracy_interval") or ()
     out.facts(
         [
@@ -278,6 +281,19 @@ def _show_evaluation(out: Output, job: Job) -> None:
         )
 
 
+def _show_report(out: Output, job: Job) -> None:
+    """The figures of any problem: what it is judged by first, then all, then each class."""
+    result = job.result
+    out.facts([("judged by", result.get("headline")), ("samples", result.get("samples")), ("job", job.id)])
+    rows = [(name, *(_rounded(number) for number in figure)) for name, figure in result["figures"].items()]
+    out.table(("figure", "value>", "low>", "high>"), rows)
+    scores = result.get("per_class") or []
+    if scores:
+        names = list(scores[0]["figures"])
+        cells = [(row["name"], row["support"], *(_rounded(row["figures"][n][0]) for n in names)) for row in scores]
+        out.table(("class", "count>", *(f"{name}>" for name in names)), cells)
+
+
 def _show_adaptation(out: Output, job: Job, generator: str) -> None:
     out.facts([("job", job.id), *result_facts(job.result)])
     best: dict[str, Any] = job.result.get("best_params") or {}
@@ -291,4 +307,4 @@ def _show_adaptation(out: Output, job: Job, generator: str) -> None:
 
 
 def _rounded(value: Any) -> Any:
-    return f"{value:.4f}" if isinstance(value, float) else value
+    return "-" if value is None else f"{value:.4f}" if isinstance(value, float) else value
