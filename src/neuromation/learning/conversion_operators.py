@@ -421,10 +421,11 @@ def _average_pool(
     space = len(kernel_shape)
     pairs = _padding(x, kernel_shape, attributes)
     padded = any(pair != (0, 0) for pair in pairs)
-    if ceil_mode or any(step != 1 for step in _spread(attributes.get("dilations"), space)):
-        raise NotCovered("AveragePool rounded up or dilated")
+    if any(step != 1 for step in _spread(attributes.get("dilations"), space)):
+        raise NotCovered("AveragePool with dilations")
     pool: Any = (functional.avg_pool1d, functional.avg_pool2d, functional.avg_pool3d)[space - 1]
-    run = partial(pool, kernel_size=list(kernel_shape), stride=_spread(attributes.get("strides"), space))
+    stride = _spread(attributes.get("strides"), space)
+    run = partial(pool, kernel_size=list(kernel_shape), stride=stride, ceil_mode=bool(ceil_mode))
     made: torch.Tensor = run(_widened(x, pairs, 0.0))
     return made / run(_widened(torch.ones_like(x), pairs, 0.0)) if padded and not count_include_pad else made
 
