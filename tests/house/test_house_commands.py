@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import typer
-from house_sources import command_lines, documents, prose
+from house_sources import ROOT, command_lines, documents, prose
 
 from neuromation.cli.main import app
 
@@ -94,7 +94,8 @@ def test_an_unknown_option_would_be_met() -> None:
         parse(["dataset", "order", "digits", "-n", "5", "--name", "x", "--no-such-option"])
 
 
-def test_every_module_that_is_run_exists() -> None:
+def test_every_module_that_is_run_exists(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))  # where `python -m` looks first
     modules = [line.split()[2] for _, line in command_lines() if line.startswith("python -m ")]
     assert modules
     assert [m for m in modules if importlib.util.find_spec(m) is None] == []
