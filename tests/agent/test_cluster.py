@@ -119,3 +119,9 @@ def test_a_task_that_takes_too_long_or_is_cancelled_is_ended(inputs: Path, monke
 def test_a_trainer_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(Invalid, match="torchrun:N or ray:N"):
         Cluster.parse(text)
+
+
+def test_ray_is_asked_for_only_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(Invalid, match="Ray is not installed: pip install"):
+        Cluster.parse("ray:2")

@@ -26,6 +26,7 @@ ON_DEMAND = {
     "learning/compression/mobile.py": "mobile",
     "learning/conversion_keras.py": "keras",
     "learning/conversion_jax.py": "jax",
+    "agent/cluster_ray.py": "cluster",
     "synthetic/loaders.py": "node",  # which brings torch beside what reads shards
 }
 
@@ -128,6 +129,7 @@ def test_client_and_command_line_load_with_the_base_package_alone() -> None:
         ("keras", ("learning/conversion_keras",)),
         ("jax", ("learning/conversion_jax",)),
         ("mobile", ("learning/compression/mobile",)),
+        ("cluster", ("agent/cluster_ray",)),
         ("node", ("agent/", "client/", "synthetic/loaders")),
         ("server", ("api/", "worker/", "wiring", "workflows/")),
         ("demo", ("cli/",)),

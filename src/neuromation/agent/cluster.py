@@ -7,8 +7,8 @@ asks for that; every other kind of task stays inside. Owns the hand-over; knows 
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -41,10 +41,12 @@ class Cluster:
 
     @classmethod
     def parse(cls, text: str) -> Cluster:
-        """Read "torchrun:2" or "ray:4". Raises Invalid."""
+        """Read "torchrun:2" or "ray:4". Raises Invalid, also when Ray is asked for and not installed."""
         kind, _, count = text.partition(":")
         if kind not in KINDS or not count.isdecimal() or not 1 <= int(count) <= WORKERS_MAX:
             raise Invalid(f"a trainer is torchrun:N or ray:N with 1 to {WORKERS_MAX} processes, not {text[:40]!r}")
+        if kind == "ray" and importlib.util.find_spec("ray") is None:
+            raise Invalid("Ray is not installed: pip install '.[cluster]' --constraint constraints.txt")
         return cls(kind, int(count))
 
     @property
@@ -165,29 +167,12 @@ def _under_torchrun(folder: Path) -> None:
         distributed.destroy_process_group()
 
 
-def _under_ray(folder: Path, workers: int) -> None:
-    """Ray Train starts the processes and sets `torch.distributed` up in each."""
-    import ray
-    from ray.train import RunConfig, ScalingConfig
-    from ray.train.torch import TorchConfig, TorchTrainer
-
-    ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    try:
-        TorchTrainer(
-            lambda config: work(Path(config["folder"])),
-            train_loop_config={"folder": str(folder)},
-            torch_config=TorchConfig(backend="gloo"),
-            scaling_config=ScalingConfig(num_workers=workers, use_gpu=False, resources_per_worker={"CPU": 1}),
-            run_config=RunConfig(storage_path=str(folder / "ray")),
-        ).fit()
-    finally:
-        ray.shutdown()
-
-
 __all__ = ["Cluster", "ClusterSession", "TaskFailure", "work"]
 
 if __name__ == "__main__":
     if sys.argv[1] == "--ray":
-        _under_ray(Path(sys.argv[3]), int(sys.argv[2]))
+        from neuromation.agent.cluster_ray import train_under_ray
+
+        train_under_ray(Path(sys.argv[3]), int(sys.argv[2]))
     else:
         _under_torchrun(Path(sys.argv[1]))
