@@ -38,7 +38,7 @@ from neuromation.learning.errors import (
     WrongProblem,
 )
 from neuromation.learning.evaluation import Figure, measure, predict_module
-from neuromation.learning.export import INT8_FILE, export_model, load_exported
+from neuromation.learning.export import INT8_FILE, ExportedModel, export_model, load_exported
 from neuromation.learning.learner import Learner
 from neuromation.learning.problem import Boxes, Problem, Samples
 from neuromation.learning.trainer import Recipe
@@ -219,6 +219,14 @@ def test_weights_larger_than_the_network_are_no_compression_of_it() -> None:
     small, large = untrained(MODEL, {"channels": 4}), untrained(MODEL, {"channels": 8})
     with pytest.raises(BadExport, match="at most"):
         narrowed(small, {k: v.shape for k, v in engine.weights_of(large).items()})
+
+
+def test_layers_that_do_not_fit_each_other_are_refused() -> None:
+    weights = engine.weights_of(untrained(MODEL, {}))
+    weights["conv2.weight"] = weights["conv2.weight"][:, :5]
+    model = ExportedModel(MODEL, {}, CLASSES, weights, b"")
+    with pytest.raises(BadExport, match="fit each other"):
+        model.learner()
 
 
 def test_a_layer_that_does_not_exist_cannot_have_been_removed() -> None:

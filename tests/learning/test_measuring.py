@@ -253,6 +253,7 @@ def test_masks_are_judged_by_their_own_overlap() -> None:
     target = Boxes(box, np.array([0]), None, whole)
     samples = Samples(Problem.INSTANCE_SEGMENTATION, [a_picture()], [target], ("a",))
     got = measure([Boxes(box, np.array([0]), np.array([0.9], np.float32), half)], samples)
+    assert got.headline == "mask_map50"
     assert (got["map"], got["mask_map50"], got["mask_map"]) == pytest.approx((1.0, 1.0, 1 / len(IOUS)))
     with pytest.raises(BadAnswers, match="masks"):
         measure([Boxes(box, np.array([0]), np.array([0.9], np.float32))], samples)

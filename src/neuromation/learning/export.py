@@ -19,7 +19,7 @@ from neuromation.learning.card import LINEAGE, model_card
 from neuromation.learning.compression.surgery import narrowed, shapes_of_file, without_layers
 from neuromation.learning.errors import BadExport, ExportDisagrees
 from neuromation.learning.evaluation.classifiers import ONNX_MAX_BYTES, Predict, predictor_onnx
-from neuromation.learning.evaluation.predicting import predict_onnx
+from neuromation.learning.evaluation.predicting import in_use, predict_onnx
 from neuromation.learning.onnx_writing import (
     DISAGREEMENT_MAX,
     OPSET,
@@ -262,8 +262,18 @@ def _learner(
 ) -> Learner:
     from neuromation.learning import engine
 
-    module = narrowed(_built(model, config, classes, removed), {name: array.shape for name, array in weights.items()})
+    module = _built(model, config, classes, removed)
+    shapes = {name: array.shape for name, array in weights.items()}
+    whole = not removed and shapes == {name: array.shape for name, array in engine.weights_of(module).items()}
+    module = module if whole else narrowed(module, shapes)
     engine.load_weights(module, weights)
+    if not whole:
+        entry = get_model(model)
+        try:
+            with in_use(module) as run:
+                run(np.zeros((1, *entry.input_of(entry.check_config(config)).shape), np.float32))
+        except RuntimeError as error:
+            raise BadExport(f"the layers of this model do not fit each other ({str(error)[:120]})") from error
     return module.eval()
 
 

@@ -299,5 +299,5 @@ def _write(one: _Patient, report: CompressionReport, out: Path) -> None:
     readme = one.files["README.md"].decode() + f"\n## Compression\n\n{report.as_text()}\n"
     one.files["README.md"] = readme.encode()
     out.mkdir(parents=True, exist_ok=True)
-    for name, data in one.files.items():
-        (out / name).write_bytes(data)
+    for name in sorted(one.files, key=lambda name: name == "config.json"):  # last: with it the folder is a model
+        (out / name).write_bytes(one.files[name])

@@ -54,7 +54,7 @@ def narrowed(module: Learner, shapes: Mapping[str, tuple[int, ...]]) -> Learner:
                 if (
                     shape is None
                     or len(shape) != tensor.dim()
-                    or any(s > t for s, t in zip(shape, tensor.shape, strict=True))
+                    or any(not 1 <= s <= t for s, t in zip(shape, tensor.shape, strict=True))
                 ):
                     raise BadExport(
                         f"tensor {full!r:.80} has the form {shape}, and at most {tuple(tensor.shape)} is possible"

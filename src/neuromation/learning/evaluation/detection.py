@@ -30,14 +30,13 @@ class DetectionSheet:
     `false_alarms` are detections of at least that score per picture without objects. Masks add `mask_map`, `mask_map50`.
     """
 
-    headline = "map50"
-
     def __init__(self, answers: Sequence[Boxes], samples: Samples, *, alarm_score: float | None = None) -> None:
         """Raises BadAnswers, ClassesMismatch."""
         self.names = samples.classes
         self.classes = len(samples.classes)
         self.samples = len(samples)
         masks = samples.problem is Problem.INSTANCE_SEGMENTATION
+        self.headline = "mask_map50" if masks else "map50"
         targets = [target if isinstance(target, Boxes) else Boxes.none() for target in samples.targets]
         answers = [_checked(n, answer, self.classes) for n, answer in enumerate(answers)]
         if masks:
