@@ -14,7 +14,9 @@ import pytest
 from house_sources import ROOT, Source, is_stale, sources
 
 # A name that is imported -> the distribution that is asked for and always brings it.
-BROUGHT_BY = {"pydantic-core": "pydantic", "starlette": "fastapi", "markupsafe": "jinja2", "llvmlite": "numba"}
+BROUGHT_BY = {
+    "pydantic-core": "pydantic", "starlette": "fastapi", "markupsafe": "jinja2", "llvmlite": "numba", "protobuf": "onnx",
+}  # fmt: skip
 # Never imported by name: torch's ONNX exporter loads it.
 LOADED_BY_OTHERS = {"onnxscript", "uvloop"}  # by torch.onnx, by uvicorn
 KNOWN_UNUSED: set[str] = set()

@@ -70,7 +70,9 @@ def environment(places: Places) -> dict[str, str]:
         "TMPDIR": home,
         "TZ": "UTC",
         "USER": "task",
-        **{f"NEUROMATION_{name.upper()}": str(getattr(places, name)) for name in ("inputs", "outputs", "parameters")},
+        "NEUROMATION_INPUTS": str(places.inputs),
+        "NEUROMATION_OUTPUTS": str(places.outputs),
+        "NEUROMATION_PARAMETERS": str(places.parameters),
     }
 
 

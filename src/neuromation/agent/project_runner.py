@@ -141,21 +141,7 @@ def run_project(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise Conflict(f"{out} is not an empty folder; name another one")
     request = {"entry": point.model_dump(mode="json"), "values": values, "timeout_s": timeout_s}
-    lines: deque[str] = deque(maxlen=_LAST_LINES)
-
-    def tell(fraction: float, line: str) -> None:
-        lines.append(line)
-        if on_progress is not None:
-            on_progress(fraction, line)
-
-    with tempfile.TemporaryDirectory(prefix="neuromation-project-") as stage:
-        _stage(Path(stage), project, data)
-        inputs_hash, inputs_files, _ = content_of(Path(stage) / INPUTS)
-        try:
-            with Session.start(CHILD, Path(stage), limits) as session:
-                response = session.run(request, timeout_s=timeout_s + _GRACE_S, on_progress=tell)
-        except TaskFailure as error:
-            raise _stopped(error, "\n".join(lines)) from error
+    response, inputs = _answered(project, data, request, timeout_s, limits, on_progress)
     log = printable(str(response.result.get("log", "")), length_max=_LOG_MAX)
     _check_end(response, log, timeout_s)
     files = _files(response, log)
@@ -168,7 +154,7 @@ def run_project(
         "project": {"name": described.name, "licence": described.licence, "file": described.file, **(origin or {})},
         "entry": name,
         "parameters": values,
-        "inputs": {"content_hash": inputs_hash, "files": inputs_files},
+        "inputs": inputs,
         "metrics": metrics,
         "outputs": hashes,
         "seconds": seconds,
@@ -177,6 +163,33 @@ def run_project(
     }
     _write(out, files, log, facts)
     return run
+
+
+def _answered(
+    project: Path,
+    data: Path | None,
+    request: dict[str, Any],
+    timeout_s: float,
+    limits: SandboxLimits,
+    on_progress: Callable[[float, str], None] | None,
+) -> tuple[Response, dict[str, Any]]:
+    """What the sandbox answers, and what its inputs were. Raises ProjectFailed when it cannot answer."""
+    lines: deque[str] = deque(maxlen=_LAST_LINES)
+
+    def tell(fraction: float, line: str) -> None:
+        lines.append(line)
+        if on_progress is not None:
+            on_progress(fraction, line)
+
+    with tempfile.TemporaryDirectory(prefix="neuromation-project-") as stage:
+        _stage(Path(stage), project, data)
+        content_hash, files, _ = content_of(Path(stage) / INPUTS)
+        try:
+            with Session.start(CHILD, Path(stage), limits) as session:
+                response = session.run(request, timeout_s=timeout_s + _GRACE_S, on_progress=tell)
+        except TaskFailure as error:
+            raise _stopped(error, "\n".join(lines)) from error
+    return response, {"content_hash": content_hash, "files": files}
 
 
 # Before.
