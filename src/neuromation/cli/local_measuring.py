@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from neuromation.learning.evaluation.figures import Report
     from neuromation.learning.export import ExportedModel
     from neuromation.learning.problem import Samples
+    from neuromation.learning.trainer import Recipe
 
 COARSE_BYTES_MAX = 1_000_000
+TEACHER_SHARE = 0.7  # of the loss while teaching; the labels have the rest
 
 ModelArgument = Annotated[
     Path, typer.Argument(metavar="MODEL_FOLDER", help="As `model fit` or `model download` make it.")
@@ -136,29 +138,19 @@ def compress(
     with needing("learning"), needing("synthetic"):
         from neuromation.learning.compression.pipeline import compress as compressed
         from neuromation.learning.compression.recipe import CompressionRecipe
-        from neuromation.learning.evaluation import measure as measured
         from neuromation.learning.export import load_exported
-        from neuromation.learning.trainer import Recipe
 
         model = load_exported(folder)
         names = {key: str(value) for key, value in values_of(called, option="--called").items()}
         if report is not None and real is None:
             raise Invalid("--report shows errors on real data; give --real, or leave it out")
-        teach = Recipe(
-            steps=steps,
-            batch_size=batch_size,
-            lr=learning_rate,
-            warmup_steps=min(50, steps // 10),
-            clip_norm=10.0,
-            seed=seed,
-        )
         recipe = CompressionRecipe(
             student=student,
             student_config=values_of(config, option="--config"),
             remove_layers=remove_layers,
             prune=prune,
-            heal=teach if prune or remove_layers or student else None,
-            teacher_share=0.7 if distil else 0.0,
+            heal=_teaching(steps, batch_size, learning_rate, seed) if prune or remove_layers or student else None,
+            teacher_share=TEACHER_SHARE if distil else 0.0,
             temperature=temperature,
             int8=int8,
             mobile=mobile,
@@ -171,12 +163,32 @@ def compress(
                 folder, recipe, target, samples=samples, real=on, note=out.note, tell=lambda step, *_: update(step)
             )
         if report is not None and on is not None:
-            smaller = load_exported(target)
-            answers = smaller.answers(on, int8=int8)
-            page = measured(answers, on, seed=seed)
-            _write_page(out, report, smaller, page, on, answers, None, title=f"{target.resolve().name} on real data")
-    value = {"folder": target.resolve(), **found.to_json()}
-    out.result(value, lambda: _show_compression(out, target, found))
+            _write_page_of(out, report, target, on, int8=int8, seed=seed)
+    out.result({"folder": target.resolve(), **found.to_json()}, lambda: _show_compression(out, target, found))
+
+
+def _teaching(steps: int, batch_size: int, learning_rate: float, seed: int) -> Recipe:
+    from neuromation.learning.trainer import Recipe
+
+    return Recipe(
+        steps=steps,
+        batch_size=batch_size,
+        lr=learning_rate,
+        warmup_steps=min(50, steps // 10),
+        clip_norm=10.0,
+        seed=seed,
+    )
+
+
+def _write_page_of(out: Output, path: Path, folder: Path, samples: Samples, *, int8: bool, seed: int) -> None:
+    """The page of a compressed model, as it will be delivered."""
+    from neuromation.learning.evaluation import measure as measured
+    from neuromation.learning.export import load_exported
+
+    model = load_exported(folder)
+    answers = model.answers(samples, int8=int8)
+    real = measured(answers, samples, seed=seed)
+    _write_page(out, path, model, real, samples, answers, None, title=f"{folder.resolve().name} on real data")
 
 
 def _samples(out: Output, model: ExportedModel, folder: Path, split: str | None, called: Mapping[str, str]) -> Samples:
