@@ -151,16 +151,17 @@ class LogMel(nn.Module):
             first, last = torch.zeros_like(loudness[:, 0]), torch.full_like(loudness[:, 0], count - 1.0)
         # Silence all through has first > last: it becomes one moment, drawn out.
         last = torch.maximum(last, first)
-        along = self._moments(len(loudness), loudness)
+        along = self._moments(loudness)
         wanted = (first[:, None] + (last - first)[:, None] * along).clamp(0.0, count - 1.0)
         return functional.relu(1.0 - (places[None, :, None] - wanted[:, None, :]).abs())
 
-    def _moments(self, count: int, like: torch.Tensor) -> torch.Tensor:
+    def _moments(self, like: torch.Tensor) -> torch.Tensor:
         """Where each frame lies between the ends, 0..1, (N or 1, frames); training stretches unevenly."""
         frames = self.config.frames
         even = torch.linspace(0.0, 1.0, frames, dtype=like.dtype, device=like.device)
         if not self.training or self.config.warp == 0:
             return even[None]
+        count = len(like)  # asked for in training only: an export would take it for the one batch that it allows
         knots = 1.0 + self.config.warp * (2.0 * torch.rand(count, 1, 6) - 1.0)
         speed = functional.interpolate(knots, size=frames, mode="linear", align_corners=True)[:, 0].cumsum(dim=1)
         speed = (speed - speed[:, :1]) / (speed[:, -1:] - speed[:, :1])
