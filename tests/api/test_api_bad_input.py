@@ -47,7 +47,7 @@ def awake(platform: Platform) -> None:
 def a_model(platform: Platform, owner: Caller, name: str = "brain") -> str:
     """A model of the owner's that knows the ten digits; its id."""
     now = platform.world.now()
-    manifest = {"classes": list("0123456789")}
+    manifest = {"classes": list("0123456789"), "architecture": "digits-cnn"}
     with platform.world.transaction() as conn:
         item = catalog.publish(
             conn, kind="model", owner=owner.account, name=name, title="Brain", licence="MIT", now=now

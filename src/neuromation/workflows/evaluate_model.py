@@ -11,6 +11,7 @@ from neuromation.catalog import service as catalog
 from neuromation.catalog.model import Version, Viewer
 from neuromation.client import schemas as wire
 from neuromation.jobs.model import Job, NewTask, Task
+from neuromation.kernel.errors import Invalid
 from neuromation.learning import evaluation
 from neuromation.learning.errors import ClassesMismatch
 from neuromation.learning.problem import NO_CLASS, Samples
@@ -75,7 +76,10 @@ class EvaluationWork:
 
 
 def _architecture(model: Version) -> str:
-    return str(model.manifest.get("architecture", ""))
+    name = model.manifest.get("architecture")
+    if not name:
+        raise Invalid(f"model {model.id} names no network of the zoo, so nobody here knows how to read its answers")
+    return str(name)
 
 
 def _told(result: Json, answers: list[Any], samples: Samples) -> Json:
