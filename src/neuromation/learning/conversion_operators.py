@@ -522,7 +522,7 @@ OPERATORS: dict[str, Operator] = {
     "Clip": _clip, "Gelu": _gelu, "HardSigmoid": _hard_sigmoid, "PRelu": _prelu, "Cast": _cast,
     "CastLike": lambda x, like, **_: tensor(x).to(like.dtype),
     "LeakyRelu": lambda x, alpha=0.01, **_: functional.leaky_relu(x, alpha),
-    "Elu": lambda x, alpha=1.0, **_: functional.elu(x, alpha), "Selu": _unary(functional.selu),
+    "Elu": lambda x, alpha=1.0, **_: functional.elu(x, alpha), "Selu": _unary(torch.selu),
     "Celu": lambda x, alpha=1.0, **_: functional.celu(x, alpha),
     "Softmax": lambda x, axis=-1, **_: torch.softmax(x, axis), "LogSoftmax": lambda x, axis=-1, **_: torch.log_softmax(x, axis),
     "Shape": _shape, "Size": lambda x, **_: sizes_of(x.numel(), scalar=True), "Reshape": _reshape, "Flatten": _flatten,
