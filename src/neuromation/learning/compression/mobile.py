@@ -45,7 +45,7 @@ def mobile_program(module: Learner, inputs: NDArray[np.float32], *, int8: bool =
     import torch
 
     module.eval()
-    example = (torch.from_numpy(inputs[:1]),)
+    example = (torch.tensor(inputs[:1]),)  # a copy: ExecuTorch refuses the strides of numpy's new axes
     with _quiet():
         try:
             from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
@@ -71,7 +71,7 @@ def _in_8_bits(program: Any, inputs: NDArray[np.float32]) -> Any:
     quantiser = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
     prepared = prepare_pt2e(program.module(), quantiser)
     for row in inputs:
-        prepared(torch.from_numpy(row[None]))
+        prepared(torch.tensor(row[None]))
     return convert_pt2e(prepared)
 
 
@@ -88,7 +88,7 @@ def mobile_run(data: bytes) -> Callable[[NDArray[np.float32]], Sequence[NDArray[
             raise BadExport(f"ExecuTorch cannot load this program ({str(error)[:120]})") from error
 
     def run(inputs: NDArray[np.float32]) -> Sequence[NDArray[np.float32]]:
-        return [output.numpy() for output in method.execute([torch.from_numpy(inputs)])]
+        return [output.numpy() for output in method.execute([torch.tensor(inputs)])]
 
     return run
 
