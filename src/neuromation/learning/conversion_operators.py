@@ -500,18 +500,17 @@ def _sum(x: torch.Tensor, axes: list[int], keep: bool) -> torch.Tensor:
 
 _EQUAL: Any = np.frompyfunc(lambda a, b: bool(a == b), 2, 1)
 
+_FUNCTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "Abs": torch.abs, "Ceil": torch.ceil, "Cos": torch.cos, "Erf": torch.erf, "Exp": torch.exp, "Floor": torch.floor,
+    "HardSwish": functional.hardswish, "IsNaN": torch.isnan, "Log": torch.log, "Mish": functional.mish,
+    "Neg": torch.neg, "Not": torch.logical_not, "Reciprocal": torch.reciprocal, "Relu": torch.relu,
+    "Round": torch.round, "Sigmoid": torch.sigmoid, "Sign": torch.sign, "Sin": torch.sin,
+    "Softplus": functional.softplus, "Softsign": functional.softsign, "Sqrt": torch.sqrt, "Tan": torch.tan,
+    "Tanh": torch.tanh, "Atan": torch.atan, "IsInf": torch.isinf,
+}  # fmt: skip
+
 OPERATORS: dict[str, Operator] = {
-    **{
-        name: _unary(compute)
-        for name, compute in {
-            "Abs": torch.abs, "Ceil": torch.ceil, "Cos": torch.cos, "Erf": torch.erf, "Exp": torch.exp, "Floor": torch.floor,
-            "HardSwish": functional.hardswish, "IsNaN": torch.isnan, "Log": torch.log, "Mish": functional.mish,
-            "Neg": torch.neg, "Not": torch.logical_not, "Reciprocal": torch.reciprocal, "Relu": torch.relu,
-            "Round": torch.round, "Sigmoid": torch.sigmoid, "Sign": torch.sign, "Sin": torch.sin,
-            "Softplus": functional.softplus, "Softsign": functional.softsign, "Sqrt": torch.sqrt, "Tan": torch.tan,
-            "Tanh": torch.tanh, "Atan": torch.atan, "IsInf": torch.isinf,
-        }.items()
-    },
+    **{name: _unary(compute) for name, compute in _FUNCTIONS.items()},
     "Add": _folded(torch.add, sizes=lambda a, b: a + b), "Sub": _folded(torch.sub, sizes=lambda a, b: a - b),
     "Mul": _folded(torch.mul, sizes=lambda a, b: a * b), "Div": _folded(_divide, sizes=lambda a, b: a // b),
     "Sum": _folded(torch.add), "Mean": _average,
