@@ -20,6 +20,8 @@ from neuromation.learning.compression.latency import WATCH_S, fastest_ms
 from neuromation.learning.errors import BadExport
 
 if TYPE_CHECKING:
+    import torch
+
     from neuromation.learning.learner import Learner
 
 MOBILE_FILE = "model.pte"
@@ -45,7 +47,7 @@ def mobile_program(module: Learner, inputs: NDArray[np.float32], *, int8: bool =
     import torch
 
     module.eval()
-    example = (torch.tensor(inputs[:1]),)  # a copy: ExecuTorch refuses the strides of numpy's new axes
+    example = (_laid_out(inputs[:1]),)
     with _quiet():
         try:
             from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
@@ -60,8 +62,14 @@ def mobile_program(module: Learner, inputs: NDArray[np.float32], *, int8: bool =
             raise BadExport(f"ExecuTorch cannot lower this network ({str(error)[:200]})") from error
 
 
-def _in_8_bits(program: Any, inputs: NDArray[np.float32]) -> Any:
+def _laid_out(inputs: NDArray[np.float32]) -> torch.Tensor:
+    """A copy with the usual strides: numpy gives new axes a stride of 0, torch keeps it, and ExecuTorch refuses it."""
     import torch
+
+    return torch.empty(inputs.shape).copy_(torch.from_numpy(inputs))
+
+
+def _in_8_bits(program: Any, inputs: NDArray[np.float32]) -> Any:
     from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
         XNNPACKQuantizer,
         get_symmetric_quantization_config,
@@ -71,14 +79,12 @@ def _in_8_bits(program: Any, inputs: NDArray[np.float32]) -> Any:
     quantiser = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
     prepared = prepare_pt2e(program.module(), quantiser)
     for row in inputs:
-        prepared(torch.tensor(row[None]))
+        prepared(_laid_out(row[None]))
     return convert_pt2e(prepared)
 
 
 def mobile_run(data: bytes) -> Callable[[NDArray[np.float32]], Sequence[NDArray[np.float32]]]:
     """What runs a batch of 1 through a program. Raises BadExport when ExecuTorch cannot load it."""
-    import torch
-
     with _quiet():
         from executorch.runtime import Runtime
 
@@ -88,7 +94,7 @@ def mobile_run(data: bytes) -> Callable[[NDArray[np.float32]], Sequence[NDArray[
             raise BadExport(f"ExecuTorch cannot load this program ({str(error)[:120]})") from error
 
     def run(inputs: NDArray[np.float32]) -> Sequence[NDArray[np.float32]]:
-        return [output.numpy() for output in method.execute([torch.tensor(inputs)])]
+        return [output.numpy() for output in method.execute([_laid_out(inputs)])]
 
     return run
 
