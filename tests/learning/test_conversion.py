@@ -85,6 +85,10 @@ ONE_BY_ONE: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "average pool without its padding": (
         [helper.make_node("AveragePool", ["x"], ["y"], kernel_shape=[3, 3], pads=[1, 1, 0, 1], strides=[2, 2])], {},
     ),
+    "scatter": (
+        [helper.make_node("ScatterElements", ["x", "i", "u"], ["y"], axis=3)],
+        {"i": np.full((1, 1, 1, 3), [[[[0, -1, 2]]]]), "u": np.ones((1, 1, 1, 3), np.float32)},
+    ),
     "average pool rounded up": (
         [helper.make_node("AveragePool", ["x"], ["y"], kernel_shape=[3, 4], strides=[2, 3], ceil_mode=1)], {},
     ),

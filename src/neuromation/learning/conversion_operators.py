@@ -212,6 +212,15 @@ def _gather_elements(x: torch.Tensor, index: torch.Tensor, axis: int = 0, **_: A
     return torch.gather(x, axis, torch.where(index < 0, index + x.shape[axis], index))
 
 
+def _scatter_elements(
+    x: Value, index: torch.Tensor, updates: torch.Tensor, axis: int = 0, reduction: str = "none", **_: Any
+) -> torch.Tensor:
+    if reduction != "none":
+        raise NotCovered(f"ScatterElements with {reduction}")
+    into = tensor(x)
+    return into.scatter(axis, torch.where(index < 0, index + into.shape[axis], index), updates)
+
+
 def _expand(x: Value, shape: Value, **_: Any) -> torch.Tensor:
     wanted = integers(shape)
     made = tensor(x)
@@ -526,7 +535,8 @@ OPERATORS: dict[str, Operator] = {
     "Softmax": lambda x, axis=-1, **_: torch.softmax(x, axis), "LogSoftmax": lambda x, axis=-1, **_: torch.log_softmax(x, axis),
     "Shape": _shape, "Size": lambda x, **_: sizes_of(x.numel(), scalar=True), "Reshape": _reshape, "Flatten": _flatten,
     "Transpose": _transpose, "Squeeze": _squeeze, "Unsqueeze": _unsqueeze, "Concat": _concat, "Split": _split,
-    "Slice": _slice, "Gather": _gather, "GatherElements": _gather_elements, "Expand": _expand, "Tile": _tile, "Pad": _pad,
+    "Slice": _slice, "Gather": _gather, "GatherElements": _gather_elements, "ScatterElements": _scatter_elements,
+    "Expand": _expand, "Tile": _tile, "Pad": _pad,
     "ConstantOfShape": _constant_of_shape, "Range": _range, "DepthToSpace": _depth_to_space, "Resize": _resize,
     "Identity": _same, "Dropout": _same, "Constant": _constant,
     "ReduceMean": _reduce(_mean), "ReduceSum": _reduce(_sum), "ReduceProd": _reduce_prod,
