@@ -9,15 +9,13 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from neuromation.kernel.errors import Invalid
-from neuromation.learning.gathering import gathered, joined, reduced
 from neuromation.learning.problem import InputSpec, Problem, Samples
-from neuromation.synthetic import load_manifest
-from neuromation.synthetic.folder import read_file
-from neuromation.synthetic.formats.examples import Examples, examples_of_shard, examples_of_table
-from neuromation.synthetic.importing import import_folder
+
+if TYPE_CHECKING:
+    from neuromation.synthetic.formats.examples import Examples
 
 RealForm = Literal["auto", "coco", "yolo", "voc", "imagefolder", "audiofolder"]
 MANIFEST, REAL = "manifest.json", "real.json"
@@ -43,6 +41,11 @@ def samples_in(
     Raises:
         Invalid: no such folder, no such split, or nothing in it that this problem can use.
     """
+    from neuromation.synthetic import load_manifest
+    from neuromation.synthetic.folder import read_file
+    from neuromation.synthetic.formats.examples import examples_of_shard
+    from neuromation.synthetic.importing import import_folder
+
     if not folder.is_dir():
         raise Invalid(f"there is no folder {folder}; name a data set's folder, or one of labelled photos")
     if (folder / MANIFEST).is_file():
@@ -67,15 +70,17 @@ def samples_in(
 
 
 def _real(folder: Path, problem: Problem, spec: InputSpec, split: str | None) -> Samples:
+    from neuromation.synthetic.formats.examples import examples_of_table
+
     masks = problem is Problem.INSTANCE_SEGMENTATION
     tables = sorted((folder / "data").glob("*.parquet"))
     parts = (examples_of_table(path.read_bytes(), split=split, masks=masks) for path in tables)
     return _gathered(parts, problem, spec, folder, split)
 
 
-def _gathered(
-    parts: Iterator[Examples], problem: Problem, spec: InputSpec, folder: Path, split: str | None
-) -> Samples:
+def _gathered(parts: Iterator[Examples], problem: Problem, spec: InputSpec, folder: Path, split: str | None) -> Samples:
+    from neuromation.learning.gathering import gathered, joined, reduced
+
     found = [reduced(gathered(problem, part), spec) for part in parts if part.inputs]
     if not found:
         which = f" in split {split!r}" if split else ""
