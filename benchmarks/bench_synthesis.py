@@ -48,6 +48,10 @@ STEPS = {
     "packing the scene": ("neuromation.synthetic.render.exact_renderer", ["pack_scene"]),
     "visibility": ("neuromation.synthetic.render.exact_renderer", ["draw", "_ids_and_depth"]),
     "sky openness": ("neuromation.synthetic.render.exact_renderer", ["sky_openness"]),
+    "places and soft shadows": (
+        "neuromation.synthetic.render.exact_renderer",
+        ["grid_places", "receivers_of", "lights_seen"],
+    ),
     "shadow maps": ("neuromation.synthetic.render.exact_renderer", ["shadow_maps"]),
     "shading": ("neuromation.synthetic.render.exact_renderer", ["shade"]),
     "camera": ("neuromation.synthetic.render.exact_renderer", ["develop"]),

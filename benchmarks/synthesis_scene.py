@@ -72,9 +72,9 @@ def _materials() -> tuple[tuple[Material, Material], ...]:
 
 
 @cache
-def _shapes() -> tuple[tuple[Mesh, int, Vector], ...]:
-    """Meshes of a width, depth and height, their classes, and their sizes in metres."""
-    return (
+def _shapes() -> tuple[tuple[Mesh, int, Vector, int, float], ...]:
+    """Meshes of a width, depth and height, their classes, sizes in metres, numbers of parts and lowest points."""
+    made: tuple[tuple[Mesh, int, Vector], ...] = (
         (box((0.07, 0.05, 0.2), 0.002), 0, (0.07, 0.05, 0.2)),
         (box((0.08, 0.08, 0.14), 0.003), 0, (0.08, 0.08, 0.14)),
         (can(0.033, 0.12), 1, (0.066, 0.066, 0.12)),
@@ -82,6 +82,7 @@ def _shapes() -> tuple[tuple[Mesh, int, Vector], ...]:
         (bottle("soda", 0.033, 0.24), 2, (0.066, 0.066, 0.24)),
         (pouch((0.08, 0.05, 0.2)), 3, (0.08, 0.05, 0.2)),
     )
+    return tuple((*shape, int(shape[0].parts.max()) + 1, float(shape[0].bounds[0][2])) for shape in made)
 
 
 _METAL = Material(colour=(0.75, 0.75, 0.76), kind="metal", roughness=0.35)
@@ -90,20 +91,19 @@ _STEEL = Material(colour=(0.6, 0.61, 0.63), kind="coat", roughness=0.5)
 
 def _package(rng: Draws, place: Vector) -> Instance:
     """A package of any kind, size and print at a place, nearly facing the front."""
-    mesh, label, size = _shapes()[int(rng.integers(6))]
-    printed, plain = _materials()[int(rng.integers(LABELS))]
-    draws = rng.random(6)
+    draws = [float(draw) for draw in rng.random(9)]
+    mesh, label, size, parts, lowest = _shapes()[int(6 * draws[6])]
+    printed, plain = _materials()[int(LABELS * draws[7])]
     scale = (0.9 + 0.2 * draws[0], 0.9 + 0.2 * draws[1], 0.85 + 0.3 * draws[2])
-    parts = int(mesh.parts.max()) + 1
     materials = (
         (printed, _METAL, _METAL)[:parts] if label == 1 else (printed, printed, plain, plain, plain, plain)[:parts]
     )
     turn = turned_about("z", 0.06 * (draws[3] - 0.5))
     x = place[0] + 0.02 * (draws[4] - 0.5)
     y = place[1] + 0.06 * draws[5] + size[1] / 2
-    height = -float(mesh.bounds[0][2]) * scale[2]
-    pose = Pose((x, y, place[2] + height), turn, tuple(float(part) for part in scale))  # type: ignore[arg-type]
-    return Instance(mesh, materials, pose, label=label, attributes={"print": int(rng.integers(1000))})
+    height = -lowest * scale[2]
+    pose = Pose((x, y, place[2] + height), turn, scale)
+    return Instance(mesh, materials, pose, label=label, attributes={"print": int(1000 * draws[8])})
 
 
 def shop_scene(params: ShopParams, seed: int, index: int) -> Scene:
