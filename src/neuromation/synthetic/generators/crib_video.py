@@ -84,7 +84,7 @@ class CribVideo(BaseGenerator):
         "Clips from above a crib by day and in infrared: a procedural infant that breathes, turns over, wakes and cries, "
         "with joints and lying side for every frame, and events with their times."
     )
-    version = "1"
+    version = "2"
     modality = "video"
     classes: ClassVar[list[str]] = list(LYING)
     cu_per_unit = 1.1

@@ -94,7 +94,7 @@ class Dice(BaseGenerator):
         "Photographs of one to thirty dice of many makes on tables, felt, mats and in trays, with boxes by the face that "
         "looks up, masks, poses and keypoints; look-alikes are labelled none."
     )
-    version = "1"
+    version = "2"
     classes: ClassVar[list[str]] = list(CLASSES)
     cu_per_unit = 0.7
     params_model = DiceParams

@@ -66,6 +66,7 @@ class ProductPhoto(BaseGenerator):
         "One product of a catalogue as a customer's phone sees it: held in a hand before a shelf, or standing on it "
         "among others; for recognition from a packshot."
     )
+    version = "2"
     cu_per_unit = 0.45
     params_model = ProductPhotoParams
     classes: ClassVar[list[str]] = list(built_in_catalogue().names("sku", BUILT_IN_DEFAULT))

@@ -86,6 +86,7 @@ class RetailShelf(BaseGenerator):
         "catalogue, gaps, misplaced and turned products, price tags, people and trolleys in the way; each package with "
         "box, mask and its planned place."
     )
+    version = "2"
     cu_per_unit = 0.85
     params_model = RetailShelfParams
     classes: ClassVar[list[str]] = list(built_in_catalogue().names("sku", BUILT_IN_DEFAULT))

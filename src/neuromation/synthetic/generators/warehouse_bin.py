@@ -248,7 +248,7 @@ class WarehouseBin(BaseGenerator):
         "Bolts, nuts, washers, brackets, gears, plates and pipes dropped into crates and totes, seen from above by an "
         "industrial camera: boxes, masks visible and whole, depth, poses, and which parts lie free enough to grasp."
     )
-    version = "1"
+    version = "2"
     classes: ClassVar[list[str]] = list(CLASSES)
     cu_per_unit = 1.1
     params_model = WarehouseBinParams

@@ -30,11 +30,13 @@ from neuromation.synthetic.render.raster_pack import (
     pack_scene,
 )
 from neuromation.synthetic.render.shade import Lighting, Shaded, Window, shade
-from neuromation.synthetic.render.shade_grid import GRID_PX, grid_places, lights_seen, receivers_of
+from neuromation.synthetic.render.shade_faces import FACE_COLUMNS, FaceTable, face_table
+from neuromation.synthetic.render.shade_grid import grid_places, lights_seen, receivers_of
 from neuromation.synthetic.render.shade_light import pack_lights
 from neuromation.synthetic.render.shade_sky import sky_openness
 from neuromation.synthetic.render.shade_textures import TexturePool, TextureTable
 from neuromation.synthetic.render.shadow import shadow_maps
+from neuromation.synthetic.render.shadow_seen import maps_in_camera
 from neuromation.synthetic.scene.model import Mesh, Scene
 
 PIXELS_MAX = 16 * 2**20  # of one picture, as units allow
@@ -111,9 +113,10 @@ class ExactRenderer:
         light: Singles | None = None
         shaded: Shaded | None = None
         if passes & {"rgb", "normals", "illumination"}:
-            lighting = self._lighting(stage, cam, lens, size, visible)
+            faces = self._faces(packed, visible, cam)
+            lighting = self._lighting(stage, cam, lens, size, visible, faces)
             shaded = self._shaded(size)
-            shade(packed, stage.textures, Window(cam, lens, *size, offsets), visible, lighting, shaded)
+            shade(packed, stage.textures, Window(cam, lens, *size, offsets), visible, faces, lighting, shaded)
             light = shaded.light
             if "rgb" in passes and not smooth:
                 light = self._supersampled(stage, lighting, samples)
@@ -147,21 +150,28 @@ class ExactRenderer:
         nearness.fill(0.0)
         return Visibility(seen, nearness, self._workspace.floats("planes", 9 * triangles).reshape(-1, 9))
 
+    def _faces(self, packed: PackedScene, visible: Visibility, cam: Floats) -> FaceTable:
+        """An empty table of triangles in this thread's memory."""
+        rows = self._workspace.singles("faces", FACE_COLUMNS * len(packed.triangles)).reshape(-1, FACE_COLUMNS)
+        return face_table(packed, visible.planes, cam, rows)
+
     def _shaded(self, size: tuple[int, int]) -> Shaded:
         """Room for shading: the light in this thread's memory, the labels fresh, for they are handed out."""
         pixels = size[0] * size[1]
         light = self._workspace.singles("light", 3 * pixels).reshape(-1, 3)
         return Shaded(light, np.empty((pixels, 3), dtype=np.float32), np.empty(pixels, dtype=np.float32))
 
-    def _lighting(self, stage: _Stage, cam: Floats, lens: Lens, size: tuple[int, int], visible: Visibility) -> Lighting:
+    def _lighting(
+        self, stage: _Stage, cam: Floats, lens: Lens, size: tuple[int, int], visible: Visibility, faces: FaceTable
+    ) -> Lighting:
         lights, sky = pack_lights(stage.scene.lights, stage.scene.sky)
-        places, mean_m = grid_places(visible, cam, lens, size)
-        receivers = receivers_of(places, cam, -(-size[0] // GRID_PX))
+        grid = grid_places(visible, faces, cam, lens, size)
+        receivers = receivers_of(grid, cam)
         side = _MAP_SIDE if size[0] * size[1] < _LARGE_PIXELS else 2 * _MAP_SIDE
-        maps = shadow_maps(stage.packed, stage.textures, stage.scene.lights, receivers, side)
-        seen = lights_seen(visible, cam, size[0], places, maps)
-        openness = sky_openness(visible, cam, size, places, mean_m)
-        return Lighting(lights, sky, maps, openness, places, seen)
+        maps = maps_in_camera(shadow_maps(stage.packed, stage.textures, stage.scene.lights, receivers, side), cam)
+        seen = lights_seen(visible, faces, size[0], grid, maps)
+        openness = sky_openness(visible, faces.rows, cam, size, grid)
+        return Lighting(lights, sky, maps, grid, openness, seen)
 
     def _supersampled(self, stage: _Stage, lighting: Lighting, samples: int) -> Singles:
         """The light of a picture drawn `samples` times as wide and high, band by band, and averaged."""
@@ -183,7 +193,8 @@ class ExactRenderer:
                 fine[: 3 * pixels].reshape(-1, 3), fine[3 * pixels : 6 * pixels].reshape(-1, 3), fine[6 * pixels :]
             )
             window = Window(cam, lens, *size, SMOOTH, samples, first * samples)
-            shade(stage.packed, stage.textures, window, visible, lighting, into)
+            faces = self._faces(stage.packed, visible, cam)
+            shade(stage.packed, stage.textures, window, visible, faces, lighting, into)
             _average(into.light, camera.width, samples, light[first * camera.width : (first + count) * camera.width])
         return light
 

@@ -218,7 +218,10 @@ def _surface(
         u = a * uv[0, 0] + b * uv[1, 0] + c * uv[2, 0]
         v = a * uv[0, 1] + b * uv[1, 1] + c * uv[2, 1]
         wide = width_m * spreads[triangle]
-        red, green, blue = sampled(texels, linear, rows, texture, u, v, (wide, 0.0, 0.0, wide))
+        zero, side = np.float32(0.0), np.float32(wide)
+        red, green, blue = sampled(
+            texels, linear, rows, texture, np.float32(u), np.float32(v), (side, zero, zero, side)
+        )
         colour = (colour[0] * red, colour[1] * green, colour[2] * blue)
     return place, flat, smooth, colour
 

@@ -1,7 +1,8 @@
 """From visible triangles to light: the surface under every sample, its texture, and what reaches the camera.
 
 A pixel is shaded once for every different surface that its samples see, so that smooth edges cost little more than hard
-ones. What labels tell (normals, illumination) is of the sample in the pixel's middle.
+ones. Surfaces are found one by one and lit many at a time. What labels tell (normals, illumination) is of the sample in
+the pixel's middle.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromation.synthetic.compiled import inlined, kernel
+from neuromation.synthetic.render import shade_chunk as chunk
 from neuromation.synthetic.render.raster import Visibility
 from neuromation.synthetic.render.raster_lens import FIXED, Lens
 from neuromation.synthetic.render.raster_pack import (
@@ -36,23 +38,51 @@ from neuromation.synthetic.render.raster_pack import (
     PackedScene,
     Singles,
 )
-from neuromation.synthetic.render.shade_grid import GRID_PX, Grid, grid_around, plane_normal
-from neuromation.synthetic.render.shade_light import TILTED, add_light, add_sky, gloss_alpha, sky_seen
+from neuromation.synthetic.render.shade_chunk import CHUNK, QUANTITIES, light_chunk
+from neuromation.synthetic.render.shade_faces import (
+    FEET,
+    FIRST,
+    NEAR,
+    NORMALS,
+    SECOND,
+    UVS,
+    Faces,
+    FaceTable,
+    describe,
+    facing_same,
+)
+from neuromation.synthetic.render.shade_grid import (
+    GRID_PX,
+    Around,
+    Cell,
+    Grid,
+    PlaceGrid,
+    asked,
+    grid_around,
+    grid_light,
+)
+from neuromation.synthetic.render.shade_light import GLOSS_MIN, IS_AREA, lights_in_camera, sky_seen
 from neuromation.synthetic.render.shade_textures import LINEAR, TextureTable, sampled
-from neuromation.synthetic.render.shadow import Maps, ShadowMaps
+from neuromation.synthetic.render.shadow_seen import Maps
 
-_SAME_FACING = 0.9  # cosine between two triangles that are one surface
-_SAME_DEPTH = 0.002  # relative distance from a triangle's plane that is still the same surface
+_SAME_FACING = np.float32(0.9)  # cosine between two triangles that are one surface
+_SAME_DEPTH = np.float32(0.002)  # relative distance from a triangle's plane that is still the same surface
+_ZERO, _ONE, _THIRD = np.float32(0.0), np.float32(1.0), np.float32(1.0 / 3.0)
+_TINY, _SHORT = np.float32(1e-30), np.float32(1e-20)
 
-# Places in the array that describes one surface: place (3), flat normal (3), normal (3), towards the camera (3), texture
-# coordinates (2), and their change to the next pixel right and down (4).
-_FLAT, _NORMAL, _VIEW, _UV, _FOOT = 3, 6, 9, 12, 14
-_SURFACE = 18
+# Columns of the table of materials here; which texture is the last.
+_RED, _GREEN, _BLUE, _F0, _RIM, _ALPHA, _GLOSSY, _METAL, _MILKY, _GLOWS, _TEXTURE = range(11)
 
-_Geometry = tuple[Floats, Ints, Ints, Ints, Ints, Singles, Singles, Floats]
-_Skin = tuple[Floats, NDArray[np.uint8], NDArray[np.int64], Singles]
-_Lighting = tuple[Floats, Floats, Floats, Maps]
-_View = tuple[Floats, bool, NDArray[np.int32], int, int, NDArray[np.int64]]
+# The table of triangles and what it is made of, the materials of triangles.
+_Geometry = tuple[Singles, Faces, Ints]
+# Materials, texels, their rows, linear light of bytes.
+_Skin = tuple[Singles, NDArray[np.uint32], NDArray[np.int64], Singles]
+_Lighting = tuple[Singles, Singles, Singles, Maps]
+# The picture: camera, whether its lens bends, centres of pixels, width, height, offsets of samples; what its samples see
+# and how near; pixels a side for one place of the grid, and the first row in the whole picture.
+_View = tuple[Floats, bool, NDArray[np.int32], int, int, Singles, Ints, Singles, int, int]
+# Room for a chunk of surfaces, what pixels they are of, and the places around one.
+_Room = tuple[Singles, NDArray[np.int64], Around]
 
 
 @dataclass(frozen=True)
@@ -81,17 +111,18 @@ class Lighting:
     """What lights a scene.
 
     Attributes:
-        lights, sky, maps: packed lights, the sky's radiances, what the lights see.
-        openness: float32 (rows, columns), what share of the sky every second pixel of the labels' picture sees.
-        places: float32 (rows * columns, 3), where those pixels' surfaces are in the camera's frame.
+        lights, sky: packed lights, in the world's frame, and the sky's radiances.
+        maps: what the lights see, asked in the camera's frame.
+        grid: places of the surfaces at every second pixel of the labels' picture.
+        openness: float32 (rows * columns,), what share of the sky those see.
         seen: float32 (rows * columns, lights), how much of every light they see, 0..1.
     """
 
     lights: Floats
     sky: Floats
-    maps: ShadowMaps
+    maps: Maps
+    grid: PlaceGrid
     openness: Singles
-    places: Singles
     seen: Singles
 
 
@@ -115,37 +146,61 @@ def shade(
     textures: TextureTable,
     window: Window,
     visible: Visibility,
+    faces: FaceTable,
     lighting: Lighting,
     into: Shaded,
 ) -> None:
     """Shade what a window of a picture sees."""
-    maps = lighting.maps
+    maps, grid, cam = lighting.maps, lighting.grid, window.cam
+    up = np.array([cam[2], cam[5], cam[8]], dtype=np.float32)
+    into.light.fill(0.0)
+    into.normals.fill(0.0)
+    into.illumination.fill(0.0)
     _shade(
+        (faces.rows, faces.given, scene.material),
+        (_skins(scene), textures.texels, textures.rows, LINEAR),
         (
-            scene.vertices,
-            scene.triangles,
-            scene.owner,
-            scene.material,
-            scene.source,
-            scene.normals,
-            scene.uvs,
-            scene.turns,
+            lights_in_camera(lighting.lights, cam),
+            lighting.sky.astype(np.float32),
+            up,
+            maps,
         ),
-        (scene.materials, textures.texels, textures.rows, LINEAR),
-        (lighting.lights, lighting.sky, TILTED, (maps.depths, maps.lowest, maps.highest, maps.frames, maps.layout)),
+        (lighting.openness, grid.places, lighting.seen, grid.columns, grid.slack),
         (
-            lighting.openness,
-            lighting.places,
-            lighting.seen,
+            cam,
+            window.lens.bends,
+            window.lens.centres,
+            window.width,
+            window.height,
+            (window.offsets * (1.0 / (FIXED * float(cam[CAM_FOCAL])))).astype(np.float32),
+            visible.seen,
+            visible.nearness,
             window.coarser * GRID_PX,
             window.first_row,
-            window.coarser / float(window.cam[CAM_FOCAL]),
         ),
-        (window.cam, window.lens.bends, window.lens.centres, window.width, window.height, window.offsets),
-        (visible.seen, visible.nearness, visible.planes),
         (into.light, into.normals, into.illumination),
-        (np.empty(_SURFACE), np.empty(6), np.empty(3), np.empty(8)),
+        (
+            np.zeros(CHUNK * (QUANTITIES + len(lighting.lights)), dtype=np.float32),
+            np.zeros(CHUNK, dtype=np.int64),
+            (np.zeros(8, dtype=np.int64), np.zeros(8, dtype=np.float32)),
+        ),
     )
+
+
+def _skins(scene: PackedScene) -> Singles:
+    """The materials as shading wants them, float32 (M, 11)."""
+    given = scene.materials
+    made = np.zeros((len(given), 11), dtype=np.float32)
+    kind = given[:, KIND]
+    made[:, _RED], made[:, _GREEN], made[:, _BLUE] = given[:, RED], given[:, GREEN], given[:, BLUE]
+    made[:, _F0] = np.where(kind == COAT, given[:, SPECULAR], 0.0)
+    made[:, _RIM] = 1.0 - given[:, ROUGHNESS]
+    made[:, _ALPHA] = np.maximum(GLOSS_MIN, given[:, ROUGHNESS] * given[:, ROUGHNESS])
+    made[:, _GLOSSY] = (kind == COAT) | (kind == METAL)
+    made[:, _METAL] = kind == METAL
+    made[:, _MILKY] = np.where(kind == TRANSLUCENT, given[:, TRANSLUCENCY], 0.0)
+    made[:, _GLOWS], made[:, _TEXTURE] = given[:, EMISSION], given[:, TEXTURE]
+    return made
 
 
 @kernel
@@ -155,52 +210,69 @@ def _shade(
     lighting: _Lighting,
     grid: Grid,
     view: _View,
-    visible: tuple[Ints, Singles, Floats],
     into: tuple[Singles, Singles, Singles],
-    room: tuple[Floats, Floats, Floats, Floats],
+    room: _Room,
 ) -> None:
-    seen, planes = visible[0], visible[2]
-    cam, bends, centres, width, height, offsets = view
-    light, normals, illumination = into
-    surface, made, colour, corners = room
+    faces, given, material = geometry
+    cam, bends, centres, width, height, offsets, seen, _, step, first_row = view
     count = len(offsets)
-    pixel = 1.0 / cam[CAM_FOCAL]
+    pixel, cx, cy = np.float32(1.0 / cam[CAM_FOCAL]), np.float32(cam[CAM_CX]), np.float32(cam[CAM_CY])
+    inverse, a_sample = _ONE / np.float32(step), _ONE / np.float32(count)
+    everyone = (1 << count) - 1
+    filled = kinds = 0
     for y in range(height):
+        top = (y + first_row) // step
+        down = np.float32(y + first_row - top * step) * inverse
+        left = beside = 0
         for x in range(width):
             at = y * width + x
-            px, py = x + 0.5, y + 0.5
+            px, py = np.float32(x + 0.5), np.float32(y + 0.5)
             if bends:
-                px, py = centres[at, 0] * (1.0 / FIXED), centres[at, 1] * (1.0 / FIXED)
-            ray = ((px - cam[CAM_CX]) * pixel, (py - cam[CAM_CY]) * pixel)
-            red = green = blue = 0.0
+                px, py = np.float32(centres[at, 0] * (1.0 / FIXED)), np.float32(centres[at, 1] * (1.0 / FIXED))
+            ray = ((px - cx) * pixel, (py - cy) * pixel)
+            cell = (left, top, np.float32(beside) * inverse, down)
             done = 0
-            normals[at, 0] = normals[at, 1] = normals[at, 2] = illumination[at] = np.float32(0.0)
+            is_whole = _is_whole(seen, at)
             for s in range(count):
                 if done & (1 << s):
                     continue
                 t = seen[at, s]
-                group = _together(at, s, done, ray, geometry, view, visible)
+                if t >= 0 and not given[7][t]:
+                    describe(t, given, faces)
+                group = everyone if is_whole else _together(at, s, done, ray, geometry, view)
                 done |= group
+                share = np.float32(_bits(group)) * a_sample
                 if t < 0:
-                    _background(cam, ray, lighting[1], colour)
-                else:
-                    row = geometry[3][t]
-                    rx, ry = _sample_ray(ray, s, offsets, pixel)
-                    _describe(t, rx, ry, geometry, cam, planes, surface)
-                    open_sky = grid_around(x, y, planes, t, grid, corners)
-                    _light(surface, skin[0], row, lighting, open_sky, corners, grid, made)
-                    _finish(surface, skin, row, made, colour)
-                    if s == 0:
-                        nx, ny, nz = surface[_NORMAL], surface[_NORMAL + 1], surface[_NORMAL + 2]
-                        normals[at, 0] = np.float32(cam[0] * nx + cam[1] * ny + cam[2] * nz)
-                        normals[at, 1] = np.float32(cam[3] * nx + cam[4] * ny + cam[5] * nz)
-                        normals[at, 2] = np.float32(cam[6] * nx + cam[7] * ny + cam[8] * nz)
-                        illumination[at] = np.float32((made[0] + made[1] + made[2]) * (1.0 / 3.0))
-                weight = _bits(group)
-                red, green, blue = red + weight * colour[0], green + weight * colour[1], blue + weight * colour[2]
-            light[at, 0] = np.float32(red / count)
-            light[at, 1] = np.float32(green / count)
-            light[at, 2] = np.float32(blue / count)
+                    _background(at, cam, ray, lighting[1], share, into[0])
+                    continue
+                row = material[t]
+                kinds |= _coat(skin[0], row, filled, room[0])
+                room[0][chunk.SHARE + filled] = share
+                room[1][filled] = 2 * at + (1 if s == 0 else 0)
+                looks = (ray[0] + offsets[s, 0], ray[1] + offsets[s, 1])
+                _meet(looks, (t, row), (faces, cell, pixel), skin, lighting, grid, filled, room)
+                filled += 1
+                if filled == CHUNK:
+                    light_chunk(lighting[0], lighting[1], lighting[2], room[0], (kinds & 1) != 0, (kinds & 2) != 0)
+                    _pour(filled, room, into)
+                    filled = kinds = 0
+                if is_whole:
+                    break
+            beside += 1
+            if beside == step:
+                left, beside = left + 1, 0
+    if filled:
+        light_chunk(lighting[0], lighting[1], lighting[2], room[0], (kinds & 1) != 0, (kinds & 2) != 0)
+        _pour(filled, room, into)
+
+
+@inlined
+def _is_whole(seen: Ints, at: int) -> bool:
+    """Whether all samples of a pixel see the same triangle."""
+    is_whole = True
+    for s in range(1, seen.shape[1]):
+        is_whole = is_whole and seen[at, s] == seen[at, 0]
+    return is_whole
 
 
 @inlined
@@ -213,197 +285,155 @@ def _bits(mask: int) -> int:
 
 
 @inlined
-def _sample_ray(ray: tuple[float, float], s: int, offsets: NDArray[np.int64], pixel: float) -> tuple[float, float]:
-    """Where a sample looks, from where its pixel's centre does: rays (x, y, 1) in the camera's frame."""
-    scale = pixel * (1.0 / FIXED)
-    return ray[0] + offsets[s, 0] * scale, ray[1] + offsets[s, 1] * scale
-
-
-@inlined
-def _background(cam: Floats, ray: tuple[float, float], sky: Floats, colour: Floats) -> None:
-    """Fill in the sky that is seen where there is nothing else."""
-    x, y = ray
+def _background(
+    at: int, cam: Floats, ray: tuple[np.float32, np.float32], sky: Singles, share: np.float32, light: Singles
+) -> None:
+    """Add the sky that is seen where there is nothing else."""
+    x, y = float(ray[0]), float(ray[1])
     z = (cam[2] * x + cam[5] * y + cam[8]) / math.sqrt(x * x + y * y + 1.0)
     for channel in range(3):
-        colour[channel] = sky_seen(sky, channel, z)
+        light[at, channel] += share * np.float32(sky_seen(sky, channel, z))
 
 
 @inlined
-def _together(
-    at: int,
-    s: int,
-    done: int,
-    ray: tuple[float, float],
-    geometry: _Geometry,
-    view: _View,
-    visible: tuple[Ints, Singles, Floats],
-) -> int:
+def _together(at: int, s: int, done: int, ray: tuple[np.float32, np.float32], geometry: _Geometry, view: _View) -> int:
     """Which of a pixel's samples see the same surface as sample `s`, as bits: they are shaded as one."""
-    seen, nearness, planes = visible
-    owner, material = geometry[2], geometry[3]
+    faces, given, material = geometry
+    offsets, seen, nearness = view[5], view[6], view[7]
+    owner, known = given[2], given[7]
     t = seen[at, s]
     group = 1 << s
-    for other in range(s + 1, len(view[5])):
+    for other in range(s + 1, len(offsets)):
         u = seen[at, other]
         if u == t:
             group |= 1 << other
             continue
         if u < 0 or t < 0 or done & (1 << other) or owner[u] != owner[t] or material[u] != material[t]:
             continue
-        nx, ny, nz = plane_normal(planes, t)
-        ox, oy, oz = plane_normal(planes, u)
-        dot = nx * ox + ny * oy + nz * oz
-        if dot <= 0.0:
+        if not known[u]:
+            describe(u, given, faces)
+        if not facing_same(faces, t, u, _SAME_FACING):
             continue
-        if dot * dot < _SAME_FACING * _SAME_FACING * (nx * nx + ny * ny + nz * nz) * (ox * ox + oy * oy + oz * oz):
-            continue
-        x, y = _sample_ray(ray, other, view[5], 1.0 / view[0][CAM_FOCAL])
-        near = nx * x + ny * y + nz
+        x, y = ray[0] + offsets[other, 0], ray[1] + offsets[other, 1]
+        near = faces[t, NEAR] * x + faces[t, NEAR + 1] * y + faces[t, NEAR + 2]
         if abs(near - nearness[at, other]) <= _SAME_DEPTH * near:
             group |= 1 << other
     return group
 
 
 @inlined
-def _describe(t: int, x: float, y: float, geometry: _Geometry, cam: Floats, planes: Floats, surface: Floats) -> None:
-    """Fill in the surface that the ray (x, y, 1) meets on triangle `t`."""
-    _, _, owner, _, source, normals, uvs, turns = geometry
-    w0 = planes[t, 0] * x + planes[t, 1] * y + planes[t, 2]
-    w1 = planes[t, 3] * x + planes[t, 4] * y + planes[t, 5]
-    w2 = planes[t, 6] * x + planes[t, 7] * y + planes[t, 8]
-    # The sample may lie a hair beside the triangle, whose corners were rounded.
-    a, b, c = max(0.0, w0), max(0.0, w1), max(0.0, w2)
-    whole = max(1e-30, a + b + c)
-    depth, whole = 1.0 / max(1e-30, w0 + w1 + w2), 1.0 / whole
-    a, b, c = a * whole, b * whole, c * whole
-    px, py, pz = x * depth, y * depth, depth
-    surface[0] = cam[9] + cam[0] * px + cam[3] * py + cam[6] * pz
-    surface[1] = cam[10] + cam[1] * px + cam[4] * py + cam[7] * pz
-    surface[2] = cam[11] + cam[2] * px + cam[5] * py + cam[8] * pz
-    away = -1.0 / math.sqrt(x * x + y * y + 1.0)
-    vx, vy, vz = cam[0] * x + cam[3] * y + cam[6], cam[1] * x + cam[4] * y + cam[7], cam[2] * x + cam[5] * y + cam[8]
-    vx, vy, vz = vx * away, vy * away, vz * away
-    surface[_VIEW], surface[_VIEW + 1], surface[_VIEW + 2] = vx, vy, vz
-
-    fx, fy, fz = plane_normal(planes, t)
-    scale = -1.0 / math.sqrt(fx * fx + fy * fy + fz * fz)
-    fx, fy, fz = fx * scale, fy * scale, fz * scale
-    gx, gy, gz = (
-        cam[0] * fx + cam[3] * fy + cam[6] * fz,
-        cam[1] * fx + cam[4] * fy + cam[7] * fz,
-        cam[2] * fx + cam[5] * fy + cam[8] * fz,
-    )
-    surface[_FLAT], surface[_FLAT + 1], surface[_FLAT + 2] = gx, gy, gz
-
-    at, who = source[t], owner[t]
-    mx = a * normals[at, 0, 0] + b * normals[at, 1, 0] + c * normals[at, 2, 0]
-    my = a * normals[at, 0, 1] + b * normals[at, 1, 1] + c * normals[at, 2, 1]
-    mz = a * normals[at, 0, 2] + b * normals[at, 1, 2] + c * normals[at, 2, 2]
-    nx = turns[who, 0] * mx + turns[who, 1] * my + turns[who, 2] * mz
-    ny = turns[who, 3] * mx + turns[who, 4] * my + turns[who, 5] * mz
-    nz = turns[who, 6] * mx + turns[who, 7] * my + turns[who, 8] * mz
-    length = math.sqrt(nx * nx + ny * ny + nz * nz)
-    if length < 1e-12:
-        nx, ny, nz, length = gx, gy, gz, 1.0
-    if nx * gx + ny * gy + nz * gz < 0.0:  # seen from behind
-        length = -length
-    length = 1.0 / length
-    nx, ny, nz = nx * length, ny * length, nz * length
-    facing = nx * vx + ny * vy + nz * vz
-    if facing < 1e-4:  # a smooth normal may turn away at the rim, where the surface does not
-        lift = 1e-3 - facing
-        nx, ny, nz = nx + lift * vx, ny + lift * vy, nz + lift * vz
-        length = math.sqrt(nx * nx + ny * ny + nz * nz)
-        nx, ny, nz = nx / length, ny / length, nz / length
-    surface[_NORMAL], surface[_NORMAL + 1], surface[_NORMAL + 2] = nx, ny, nz
-    _texture_place(planes, t, depth / cam[CAM_FOCAL], (a, b, c), uvs, at, surface)
+def _coat(skins: Singles, row: int, filled: int, room: Singles) -> int:
+    """Fill in a surface's material; 1 when it mirrors, 2 when light enters it, 3 for both."""
+    room[chunk.SPECULAR + filled] = skins[row, _F0]
+    room[chunk.RIM + filled] = skins[row, _RIM]
+    room[chunk.ALPHA + filled] = skins[row, _ALPHA]
+    room[chunk.GLOSSY + filled] = skins[row, _GLOSSY]
+    room[chunk.METAL + filled] = skins[row, _METAL]
+    room[chunk.MILKY + filled] = skins[row, _MILKY]
+    room[chunk.GLOWS + filled] = skins[row, _GLOWS]
+    return (1 if skins[row, _GLOSSY] > _ZERO else 0) + (2 if skins[row, _MILKY] > _ZERO else 0)
 
 
 @inlined
-def _texture_place(
-    planes: Floats,
-    t: int,
-    scale: float,
-    shares: tuple[float, float, float],
-    uvs: Singles,
-    at: int,
-    surface: Floats,
-) -> None:
-    """Fill in where the texture is sampled, and how far it moves to the next pixel right and down.
-
-    `scale` is how wide a pixel is at the surface, metres.
-    """
-    a, b, c = shares
-    u = a * uvs[at, 0, 0] + b * uvs[at, 1, 0] + c * uvs[at, 2, 0]
-    v = a * uvs[at, 0, 1] + b * uvs[at, 1, 1] + c * uvs[at, 2, 1]
-    surface[_UV], surface[_UV + 1] = u, v
-    for axis in range(2):
-        d0, d1, d2 = planes[t, axis], planes[t, 3 + axis], planes[t, 6 + axis]
-        # The derivative of a quotient: weights over their sum.
-        total = d0 + d1 + d2
-        surface[_FOOT + 2 * axis] = (d0 * uvs[at, 0, 0] + d1 * uvs[at, 1, 0] + d2 * uvs[at, 2, 0] - u * total) * scale
-        surface[_FOOT + 2 * axis + 1] = (
-            d0 * uvs[at, 0, 1] + d1 * uvs[at, 1, 1] + d2 * uvs[at, 2, 1] - v * total
-        ) * scale
-
-
-@inlined
-def _light(
-    surface: Floats,
-    materials: Floats,
-    row: int,
+def _meet(
+    ray: tuple[np.float32, np.float32],
+    what: tuple[int, int],
+    where: tuple[Singles, Cell, np.float32],
+    skin: _Skin,
     lighting: _Lighting,
-    open_sky: float,
-    corners: Floats,
     grid: Grid,
-    made: Floats,
+    filled: int,
+    room: _Room,
 ) -> None:
-    """Fill in the light that a surface gets: matt (0..2), and mirrored before Fresnel (3..5)."""
-    lights, sky, tilted, maps = lighting
-    made[:] = 0.0
-    kind = int(materials[row, KIND])
-    gloss = (
-        kind in (COAT, METAL),
-        gloss_alpha(materials[row, ROUGHNESS]),
-        materials[row, TRANSLUCENCY] if kind == TRANSLUCENT else 0.0,
-    )
-    place = (surface[0], surface[1], surface[2])
-    flat = (surface[_FLAT], surface[_FLAT + 1], surface[_FLAT + 2])
-    normal = (surface[_NORMAL], surface[_NORMAL + 1], surface[_NORMAL + 2])
-    view = (surface[_VIEW], surface[_VIEW + 1], surface[_VIEW + 2])
-    met = (place, flat, normal, view, gloss)
-    for index in range(len(lights)):
-        add_light(lights, maps, index, met, grid, corners, made)
-    add_sky(sky, tilted, met, open_sky, made)
+    """Fill in the place that the ray (x, y, 1) meets, its colour, and what it sees of sky and lights.
+
+    `what` is met there: a triangle and its material.
+    """
+    t, row = what
+    faces, cell, pixel = where
+    x, y = ray
+    depth = _ONE / max(_TINY, faces[t, NEAR] * x + faces[t, NEAR + 1] * y + faces[t, NEAR + 2])
+    # The sample may lie a hair beside the triangle, whose corners were rounded.
+    a = max(_ZERO, (faces[t, FIRST] * x + faces[t, FIRST + 1] * y + faces[t, FIRST + 2]) * depth)
+    b = max(_ZERO, (faces[t, SECOND] * x + faces[t, SECOND + 1] * y + faces[t, SECOND + 2]) * depth)
+    if a + b > _ONE:
+        whole = _ONE / (a + b)
+        a, b = a * whole, b * whole
+    place = (x * depth, y * depth, depth)
+    chunked = room[0]
+    chunked[chunk.X + filled], chunked[chunk.Y + filled], chunked[chunk.Z + filled] = place
+    _put_normal(faces, t, a, b, filled, chunked)
+    red, green, blue = skin[0][row, _RED], skin[0][row, _GREEN], skin[0][row, _BLUE]
+    texture = int(skin[0][row, _TEXTURE])
+    if texture >= 0:
+        u = faces[t, UVS] + a * faces[t, UVS + 2] + b * faces[t, UVS + 4]
+        v = faces[t, UVS + 1] + a * faces[t, UVS + 3] + b * faces[t, UVS + 5]
+        foot = _foot(faces, t, u, v, depth, pixel)
+        r, g, b = sampled(skin[1], skin[3], skin[2], texture, u, v, foot)
+        red, green, blue = red * r, green * g, blue * b
+    chunked[chunk.RED + filled], chunked[chunk.GREEN + filled], chunked[chunk.BLUE + filled] = red, green, blue
+    is_open, count = grid_around(cell, t, faces, grid, room[2])
+    chunked[chunk.OPEN + filled] = is_open
+    for light in range(len(lighting[0])):
+        seen = grid_light(light, count, grid, room[2])
+        if seen < _ZERO:
+            seen = asked(light, place, faces, t, lighting[3])
+        is_opaque_to_sun = lighting[0][light, IS_AREA] == _ZERO and skin[0][row, _MILKY] == _ZERO
+        if is_opaque_to_sun and _is_behind(faces, t, lighting[0], light):
+            seen = _ZERO
+        chunked[chunk.SEEN + light * CHUNK + filled] = seen
 
 
 @inlined
-def _finish(surface: Floats, skin: _Skin, row: int, made: Floats, colour: Floats) -> None:
-    """What a surface sends to the camera, linear red, green and blue."""
-    materials, texels, rows, linear = skin
-    red, green, blue = materials[row, RED], materials[row, GREEN], materials[row, BLUE]
-    texture = int(materials[row, TEXTURE])
-    if texture >= 0:
-        foot = (surface[_FOOT], surface[_FOOT + 1], surface[_FOOT + 2], surface[_FOOT + 3])
-        r, g, b = sampled(texels, linear, rows, texture, surface[_UV], surface[_UV + 1], foot)
-        red, green, blue = red * r, green * g, blue * b
-    kind = int(materials[row, KIND])
-    emission = materials[row, EMISSION]
-    facing = (
-        surface[_NORMAL] * surface[_VIEW]
-        + surface[_NORMAL + 1] * surface[_VIEW + 1]
-        + surface[_NORMAL + 2] * surface[_VIEW + 2]
+def _put_normal(faces: Singles, t: int, a: np.float32, b: np.float32, filled: int, room: Singles) -> None:
+    """Fill in the smooth normal on the side of the triangle that the camera sees, of any length."""
+    nx = faces[t, NORMALS] + a * faces[t, NORMALS + 3] + b * faces[t, NORMALS + 6]
+    ny = faces[t, NORMALS + 1] + a * faces[t, NORMALS + 4] + b * faces[t, NORMALS + 7]
+    nz = faces[t, NORMALS + 2] + a * faces[t, NORMALS + 5] + b * faces[t, NORMALS + 8]
+    fx, fy, fz = faces[t, NEAR], faces[t, NEAR + 1], faces[t, NEAR + 2]
+    if nx * nx + ny * ny + nz * nz < _SHORT:
+        nx, ny, nz = -fx, -fy, -fz
+    elif nx * fx + ny * fy + nz * fz > _ZERO:  # seen from behind
+        nx, ny, nz = -nx, -ny, -nz
+    room[chunk.NX + filled], room[chunk.NY + filled], room[chunk.NZ + filled] = nx, ny, nz
+
+
+@inlined
+def _foot(
+    faces: Singles, t: int, u: np.float32, v: np.float32, depth: np.float32, pixel: np.float32
+) -> tuple[np.float32, np.float32, np.float32, np.float32]:
+    """How far the texture moves to the next pixel right and down: the derivative of a quotient."""
+    right, down = faces[t, NEAR] * pixel, faces[t, NEAR + 1] * pixel
+    return (
+        (faces[t, FEET] - u * right) * depth,
+        (faces[t, FEET + 1] - v * right) * depth,
+        (faces[t, FEET + 2] - u * down) * depth,
+        (faces[t, FEET + 3] - v * down) * depth,
     )
-    rim = min(1.0, max(0.0, 1.0 - facing))
-    rim = rim * rim * rim * rim * rim * (1.0 - materials[row, ROUGHNESS])  # Schlick's, weaker on rough surfaces
-    if kind == METAL:
-        colour[0] = (red + (1.0 - red) * rim) * made[3] + red * emission
-        colour[1] = (green + (1.0 - green) * rim) * made[4] + green * emission
-        colour[2] = (blue + (1.0 - blue) * rim) * made[5] + blue * emission
-        return
-    gloss = 0.0
-    if kind == COAT:
-        gloss = materials[row, SPECULAR] + (1.0 - materials[row, SPECULAR]) * rim
-    colour[0] = red * ((1.0 - gloss) * made[0] + emission) + gloss * made[3]
-    colour[1] = green * ((1.0 - gloss) * made[1] + emission) + gloss * made[4]
-    colour[2] = blue * ((1.0 - gloss) * made[2] + emission) + gloss * made[5]
+
+
+@inlined
+def _is_behind(faces: Singles, t: int, lights: Singles, light: int) -> bool:
+    """Whether a triangle, as the camera sees it, turns its back to a sun, whatever its smooth normal says."""
+    towards = (
+        faces[t, NEAR] * lights[light, 0]
+        + faces[t, NEAR + 1] * lights[light, 1]
+        + faces[t, NEAR + 2] * lights[light, 2]
+    )
+    is_back: bool = towards < _ZERO
+    return is_back
+
+
+@inlined
+def _pour(filled: int, room: _Room, into: tuple[Singles, Singles, Singles]) -> None:
+    """Hand a chunk of lit surfaces to their pixels."""
+    light, normals, illumination = into
+    lit = room[0]
+    for i in range(filled):
+        at = room[1][i] >> 1
+        light[at, 0] += lit[chunk.SENT_R + i]
+        light[at, 1] += lit[chunk.SENT_G + i]
+        light[at, 2] += lit[chunk.SENT_B + i]
+        if room[1][i] & 1:
+            normals[at, 0], normals[at, 1], normals[at, 2] = lit[chunk.NX + i], lit[chunk.NY + i], lit[chunk.NZ + i]
+            illumination[at] = (lit[chunk.MATT_R + i] + lit[chunk.MATT_G + i] + lit[chunk.MATT_B + i]) * _THIRD

@@ -6,6 +6,7 @@ it and emptied when it is full, so that memory stays bounded however many textur
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -19,6 +20,8 @@ from neuromation.synthetic.scene.model import Texture
 
 Bytes = NDArray[np.uint8]
 Longs = NDArray[np.int64]
+Words = NDArray[np.uint32]
+Singles = NDArray[np.float32]
 
 POOL_BYTES = 96 * 2**20  # kept between scenes
 SCENE_BYTES_MAX = 2**30  # of one scene's textures with their smaller copies
@@ -27,10 +30,16 @@ _ENCODE_STEPS = 4096
 _FULL = 255
 _HOLE_BELOW = 128
 _TAPS_MAX = 4
-_SHARPER = 0.8  # of a pixel's width in texels: a little sharp rather than a little soft
+_SHARPER = np.float32(0.8)  # of a pixel's width in texels: a little sharp rather than a little soft
+# A pixel that is so wide in texels, and so much longer than wide, is sampled several times along.
+_STRETCHED, _LONGER, _SHORTEST = np.float32(1.3), np.float32(1.5), np.float32(0.7)
+_LITTLE = np.float32(1.25)  # how wide a pixel is in the texels of a level whose next one begins to count
+_ZERO, _HALF, _ONE, _TWO = np.float32(0.0), np.float32(0.5), np.float32(1.0), np.float32(2.0)
+_BYTE, _EIGHT, _SIXTEEN, _COVERAGE = np.uint32(255), np.uint32(8), np.uint32(16), np.uint32(24)
 
-# Columns of a texture's row: where it begins (texels), width, height, levels, whether it repeats.
-_OFFSET, _WIDTH, _HEIGHT, _LEVELS, _REPEATS = range(5)
+# Columns of a texture's row: width, height, levels, whether it repeats, and where each of its levels begins (texels).
+_WIDTH, _HEIGHT, _LEVELS, _REPEATS, _STARTS = range(5)
+_ROW = _STARTS + LEVELS_MAX
 
 
 @compiled
@@ -63,11 +72,11 @@ class TextureTable:
     """The textures of a scene.
 
     Attributes:
-        texels: uint8 (T, 4), sRGB bytes and coverage, of all textures and their smaller copies.
-        rows: int64 (textures, 5), where each begins, its size, how many levels it has and whether it repeats.
+        texels: uint32 (T,), sRGB bytes, red in the lowest, and coverage, of all textures and their smaller copies.
+        rows: int64 (textures, N), the size of each, how many levels it has, whether it repeats and where its levels begin.
     """
 
-    texels: Bytes
+    texels: Words
     rows: Longs
 
 
@@ -92,6 +101,13 @@ def _levels(width: int, height: int) -> int:
     return max(width, height).bit_length()
 
 
+def _level_starts(start: int, width: int, height: int) -> list[int]:
+    starts = [start]
+    for level in range(_levels(width, height) - 1):
+        starts.append(starts[-1] + max(1, width >> level) * max(1, height >> level))
+    return starts
+
+
 def _chain_texels(width: int, height: int) -> int:
     return sum(max(1, width >> level) * max(1, height >> level) for level in range(_levels(width, height)))
 
@@ -108,7 +124,7 @@ class TexturePool:
         """These textures, ready to be sampled until the next call. Raises BadScene when they are too many."""
         missing = [texture for texture in textures if texture not in self._starts]
         self._make_room(missing, textures)
-        rows = np.zeros((len(textures), 5), dtype=np.int64)
+        rows = np.zeros((len(textures), _ROW), dtype=np.int64)
         for place, texture in enumerate(textures):
             start = self._starts.get(texture)
             if start is None:
@@ -117,8 +133,10 @@ class TexturePool:
                 self._texels[start : start + len(chain)] = chain
                 self._used += len(chain)
             height, width, _ = texture.pixels.shape
-            rows[place] = start, width, height, _levels(width, height), texture.repeats
-        return TextureTable(self._texels, rows)
+            levels = _levels(width, height)
+            rows[place, :_STARTS] = width, height, levels, texture.repeats
+            rows[place, _STARTS : _STARTS + levels] = _level_starts(start, width, height)
+        return TextureTable(self._texels.view(np.uint32).reshape(-1), rows)
 
     def _make_room(self, missing: list[Texture], textures: list[Texture]) -> None:
         needed = self._used + _texels_of(missing)
@@ -183,99 +201,106 @@ def _wrapped(at: int, size: int, repeats: int) -> int:
 
 
 @kernel
-def is_hole(texels: Bytes, rows: Longs, row: int, u: float, v: float) -> bool:
+def is_hole(texels: Words, rows: Longs, row: int, u: float, v: float) -> bool:
     """Whether a texture has no coverage at (u, v)."""
     if rows[row, _REPEATS]:
         u, v = u - np.floor(u), v - np.floor(v)
     x = _wrapped(int(np.floor(min(1.0, max(0.0, u)) * rows[row, _WIDTH])), rows[row, _WIDTH], rows[row, _REPEATS])
     y = _wrapped(int(np.floor(min(1.0, max(0.0, v)) * rows[row, _HEIGHT])), rows[row, _HEIGHT], rows[row, _REPEATS])
-    covered: int = texels[rows[row, _OFFSET] + y * rows[row, _WIDTH] + x, 3]
+    covered: int = texels[rows[row, _STARTS] + y * rows[row, _WIDTH] + x] >> _COVERAGE
     return covered < _HOLE_BELOW
 
 
 @inlined
 def _bilinear(
-    texels: Bytes, linear: NDArray[np.float32], rows: Longs, row: int, start: int, level: int, u: float, v: float
-) -> tuple[float, float, float]:
-    """The mean of the four texels around (u, v) of one level that begins at `start`."""
+    texels: Words, linear: Singles, rows: Longs, row: int, level: int, u: np.float32, v: np.float32
+) -> tuple[np.float32, np.float32, np.float32]:
+    """The mean of the four texels around (u, v) of one level."""
     width, height = max(1, rows[row, _WIDTH] >> level), max(1, rows[row, _HEIGHT] >> level)
-    x, y = u * width - 0.5, v * height - 0.5
-    x, y = min(width - 0.5, max(-0.5, x)), min(height - 0.5, max(-0.5, y))
-    left, top = int(np.floor(x)), int(np.floor(y))
-    fx, fy = x - left, y - top
+    wide, high = np.float32(width), np.float32(height)
+    x = min(wide - _HALF, max(-_HALF, u * wide - _HALF))
+    y = min(high - _HALF, max(-_HALF, v * high - _HALF))
+    left, top = math.floor(x), math.floor(y)
+    fx, fy = x - np.float32(left), y - np.float32(top)
     x0, x1 = _wrapped(left, width, rows[row, _REPEATS]), _wrapped(left + 1, width, rows[row, _REPEATS])
-    y0, y1 = (
-        start + _wrapped(top, height, rows[row, _REPEATS]) * width,
-        start + _wrapped(top + 1, height, rows[row, _REPEATS]) * width,
-    )
-    a, b, c, d = y0 + x0, y0 + x1, y1 + x0, y1 + x1
-    wa, wb, wc, wd = (1.0 - fx) * (1.0 - fy), fx * (1.0 - fy), (1.0 - fx) * fy, fx * fy
+    upper = rows[row, _STARTS + level] + _wrapped(top, height, rows[row, _REPEATS]) * width
+    lower = rows[row, _STARTS + level] + _wrapped(top + 1, height, rows[row, _REPEATS]) * width
+    a, b, c, d = texels[upper + x0], texels[upper + x1], texels[lower + x0], texels[lower + x1]
+    wd = fx * fy
+    wb, wc = fx - wd, fy - wd
+    wa = _ONE - fx - wc
     return (
-        wa * linear[texels[a, 0]] + wb * linear[texels[b, 0]] + wc * linear[texels[c, 0]] + wd * linear[texels[d, 0]],
-        wa * linear[texels[a, 1]] + wb * linear[texels[b, 1]] + wc * linear[texels[c, 1]] + wd * linear[texels[d, 1]],
-        wa * linear[texels[a, 2]] + wb * linear[texels[b, 2]] + wc * linear[texels[c, 2]] + wd * linear[texels[d, 2]],
+        wa * linear[a & _BYTE] + wb * linear[b & _BYTE] + wc * linear[c & _BYTE] + wd * linear[d & _BYTE],
+        wa * linear[a >> _EIGHT & _BYTE]
+        + wb * linear[b >> _EIGHT & _BYTE]
+        + wc * linear[c >> _EIGHT & _BYTE]
+        + wd * linear[d >> _EIGHT & _BYTE],
+        wa * linear[a >> _SIXTEEN & _BYTE]
+        + wb * linear[b >> _SIXTEEN & _BYTE]
+        + wc * linear[c >> _SIXTEEN & _BYTE]
+        + wd * linear[d >> _SIXTEEN & _BYTE],
     )
 
 
 @inlined
 def _trilinear(
-    texels: Bytes, linear: NDArray[np.float32], rows: Longs, row: int, u: float, v: float, texels_wide: float
-) -> tuple[float, float, float]:
-    """The texture at (u, v), filtered to `texels_wide` texels of its full size."""
-    level, start = 0, rows[row, _OFFSET]
-    last = rows[row, _LEVELS] - 1
-    while texels_wide >= 2.0 and level < last:
-        start += max(1, rows[row, _WIDTH] >> level) * max(1, rows[row, _HEIGHT] >> level)
-        level += 1
-        texels_wide *= 0.5
-    coarse = min(1.0, max(0.0, texels_wide - 1.0))
-    if coarse <= 0.02 or level == last:
-        coarse = 0.0
-    red = green = blue = 0.0
-    for step in range(2 if coarse > 0.0 else 1):
-        share = coarse if step else 1.0 - coarse
-        r, g, b = _bilinear(texels, linear, rows, row, start, level, u, v)
-        red, green, blue = red + share * r, green + share * g, blue + share * b
-        start += max(1, rows[row, _WIDTH] >> level) * max(1, rows[row, _HEIGHT] >> level)
-        level += 1
+    texels: Words, linear: Singles, rows: Longs, row: int, u: np.float32, v: np.float32, level: int, coarse: np.float32
+) -> tuple[np.float32, np.float32, np.float32]:
+    """The texture at (u, v) between two levels: `coarse` is the share of the next one."""
+    red, green, blue = _bilinear(texels, linear, rows, row, level, u, v)
+    if coarse > _ZERO:
+        r, g, b = _bilinear(texels, linear, rows, row, level + 1, u, v)
+        red, green, blue = red + coarse * (r - red), green + coarse * (g - green), blue + coarse * (b - blue)
     return red, green, blue
 
 
 @inlined
 def sampled(
-    texels: Bytes,
-    linear: NDArray[np.float32],
+    texels: Words,
+    linear: Singles,
     rows: Longs,
     row: int,
-    u: float,
-    v: float,
-    footprint: tuple[float, float, float, float],
-) -> tuple[float, float, float]:
+    u: np.float32,
+    v: np.float32,
+    footprint: tuple[np.float32, np.float32, np.float32, np.float32],
+) -> tuple[np.float32, np.float32, np.float32]:
     """The mean colour, linear, of a texture over a pixel.
 
     `footprint` is how far (u, v) moves to the next pixel right, then down. Where a surface is seen at a grazing angle,
     several samples along the pixel's longer side keep it sharp across (McCormack et al., 1999).
     """
-    ax, ay = footprint[0] * rows[row, _WIDTH], footprint[1] * rows[row, _HEIGHT]
-    bx, by = footprint[2] * rows[row, _WIDTH], footprint[3] * rows[row, _HEIGHT]
+    width, height = np.float32(rows[row, _WIDTH]), np.float32(rows[row, _HEIGHT])
+    ax, ay = footprint[0] * width, footprint[1] * height
+    bx, by = footprint[2] * width, footprint[3] * height
     one, other = ax * ax + ay * ay, bx * bx + by * by
     du, dv, long, short = footprint[0], footprint[1], one, other
     if other > one:
         du, dv, long, short = footprint[2], footprint[3], other, one
     # The pixel is a parallelogram: its area over its longer side is how wide it is across.
     area = abs(ax * by - ay * bx)
-    long = np.sqrt(long)
-    short = min(np.sqrt(short), area / long if long > 0.0 else 0.0)
+    long = np.float32(math.sqrt(long))
+    short = min(np.float32(math.sqrt(short)), area / long if long > _ZERO else _ZERO)
     taps = 1
-    if long > 1.3 and long > 1.5 * short:
-        taps = min(_TAPS_MAX, int(long / max(short, 0.7) + 0.5))
-    texels_wide = _SHARPER * max(short, long / taps)
-    red = green = blue = 0.0
+    if long > _STRETCHED and long > _LONGER * short:
+        taps = min(_TAPS_MAX, int(long / max(short, _SHORTEST) + _HALF))
+    share = _ONE / np.float32(taps)
+    texels_wide = _SHARPER * max(short, long * share)
+    level, last = 0, rows[row, _LEVELS] - 1
+    while texels_wide >= _TWO and level < last:
+        level += 1
+        texels_wide *= _HALF
+    # Two levels are mixed only about half way between them, where the change from one to the other would show.
+    coarse = min(_ONE, max(_ZERO, _TWO * (texels_wide - _LITTLE)))
+    if level == last:
+        coarse = _ZERO
+    elif coarse >= _ONE:
+        level, coarse = level + 1, _ZERO
+    red = green = blue = _ZERO
     for tap in range(taps):
-        shift = (tap + 0.5) / taps - 0.5
+        shift = (np.float32(tap) + _HALF) * share - _HALF
         at_u, at_v = u + du * shift, v + dv * shift
         if rows[row, _REPEATS]:
             at_u, at_v = at_u - np.floor(at_u), at_v - np.floor(at_v)
-        r, g, b = _trilinear(texels, linear, rows, row, at_u, at_v, texels_wide)
+        r, g, b = _trilinear(texels, linear, rows, row, at_u, at_v, level, coarse)
         red, green, blue = red + r, green + g, blue + b
-    return red / taps, green / taps, blue / taps
+    return red * share, green * share, blue * share

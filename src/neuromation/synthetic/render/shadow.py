@@ -1,8 +1,6 @@
-"""Shadow maps: what each light sees, and how much of it a point sees.
+"""Shadow maps: what each light sees. A map covers just what the camera sees of the scene.
 
-A map covers just what the camera sees of the scene. Penumbrae are as wide as the light's size and the blocker's distance
-make them (percentage-closer soft shadows, Fernando 2005), found without noise: the kernel is a box with soft borders over
-every texel in it, on a coarser copy of the map where it is wide. Depths are compared with the receiver's own plane.
+Owns how maps are aimed, drawn and halved; how a place is compared with them is in shadow_seen.py.
 """
 
 from __future__ import annotations
@@ -29,12 +27,7 @@ from neuromation.synthetic.render.shade_textures import TextureTable, is_hole
 from neuromation.synthetic.scene.model import AreaLight, Sun, Vector
 
 FAR = np.float32(1e30)  # of a texel that sees nothing
-_SOFT = 1.5  # half the width of the narrowest kernel, texels
 _BORDER_TEXELS = 5.0
-_BESIDE = 0.05  # how far beside a map, of its side
-_SEARCH_TEXELS, _KERNEL_TEXELS = 2.0, 3.5  # half the width of a box in texels of its level, at most
-_SEARCH_MAX_TEXELS = 96.0
-_SLOPE_MAX = 10.0  # of a receiver against the light, beyond which its plane is not followed
 _SPREAD_MAX = 6.0  # tangent of the widest angle that an area light's map covers
 _HALF_DEGREE = 0.008726646259971648
 
@@ -53,9 +46,6 @@ ORIGIN, PERSPECTIVE, SCALE_X, SHIFT_X, SCALE_Y, SHIFT_Y, GROWS_X, GROWS_Y, BIAS,
     20,
 )
 SHADOW_COLUMNS = 21
-
-
-Maps = tuple[Singles, Singles, Singles, Floats, NDArray[np.int64]]  # the fields of ShadowMaps, for compiled code
 
 
 @dataclass(frozen=True)
@@ -208,7 +198,7 @@ def on_map(frames: Floats, light: int, x: float, y: float, z: float) -> tuple[fl
 @kernel
 def _draw_depths(
     casters: tuple[Floats, Ints, Ints, Ints, Singles, Floats],
-    textures: tuple[NDArray[np.uint8], NDArray[np.int64]],
+    textures: tuple[NDArray[np.uint32], NDArray[np.int64]],
     frames: Floats,
     light: int,
     depths: Singles,
@@ -230,30 +220,33 @@ def _draw_depths(
         xc, yc, tc = spots[c, 0], spots[c, 1], spots[c, 2]
         if ta >= FAR or tb >= FAR or tc >= FAR:
             continue
-        left, right = max(0, int(np.ceil(max(-1.0, min(xa, xb, xc))))), int(min(side - 1.0, max(xa, xb, xc, -1.0)))
-        top, bottom = max(0, int(np.ceil(max(-1.0, min(ya, yb, yc))))), int(min(side - 1.0, max(ya, yb, yc, -1.0)))
-        if left > right or top > bottom:
-            continue
         area = (xb - xa) * (yc - ya) - (yb - ya) * (xc - xa)
         row = material[t]
         # A light's map has x to the right and y down as a picture has, so a front is turned the other way.
         if area == 0.0 or (area > 0.0 and materials[row, TWO_SIDED] == 0.0) or materials[row, EMISSION] > 0.0:
             continue
+        left, right = max(0, int(np.ceil(max(-1.0, min(xa, xb, xc))))), int(min(side - 1.0, max(xa, xb, xc, -1.0)))
+        top, bottom = max(0, int(np.ceil(max(-1.0, min(ya, yb, yc))))), int(min(side - 1.0, max(ya, yb, yc, -1.0)))
+        if left > right or top > bottom:
+            continue
         cut = materials[row, CUTOUT] != 0.0
         least, most = min(ta, tb, tc), max(ta, tb, tc)
         inverse = 1.0 / area
+        # Weights of the corners and the depth are linear on the map.
+        ax, bx = (yb - yc) * inverse, (yc - ya) * inverse
+        ay, by = (xc - xb) * inverse, (xa - xc) * inverse
+        tx, ty = ax * (ta - tc) + bx * (tb - tc), ay * (ta - tc) + by * (tb - tc)
         for y in range(top, bottom + 1):
+            wa0, wb0, t0 = (y - yc) * ay - xc * ax, (y - yc) * by - xc * bx, tc + (y - yc) * ty - xc * tx
             for x in range(left, right + 1):
-                wa = ((xb - x) * (yc - y) - (yb - y) * (xc - x)) * inverse
-                wb = ((xc - x) * (ya - y) - (yc - y) * (xa - x)) * inverse
-                wc = 1.0 - wa - wb
-                if wa < -1e-9 or wb < -1e-9 or wc < -1e-9:
+                wa, wb = wa0 + x * ax, wb0 + x * bx
+                if wa < -1e-9 or wb < -1e-9 or wa + wb > 1.0 + 1e-9:
                     continue
-                depth = np.float32(min(most, max(least, wa * ta + wb * tb + wc * tc)))
+                depth = np.float32(min(most, max(least, t0 + x * tx)))
                 if depth >= depths[y * side + x]:
                     continue
                 if cut:
-                    corner = uvs[source[t]]
+                    corner, wc = uvs[source[t]], 1.0 - wa - wb
                     u = wa * corner[0, 0] + wb * corner[1, 0] + wc * corner[2, 0]
                     v = wa * corner[0, 1] + wb * corner[1, 1] + wc * corner[2, 1]
                     if is_hole(textures[0], textures[1], int(materials[row, TEXTURE]), u, v):
@@ -278,144 +271,3 @@ def _build_levels(depths: Singles, lowest: Singles, highest: Singles, side: int,
                 lowest[made] = min(lowest[a], lowest[a + 1], lowest[b], lowest[b + 1])
                 highest[made] = max(highest[a], highest[a + 1], highest[b], highest[b + 1])
         start, side = to, half
-
-
-@inlined
-def _level_start(side: int, level: int) -> int:
-    coarse = side >> level
-    return (4 * (side * side - coarse * coarse)) // 3
-
-
-@inlined
-def _extremes(
-    lowest: Singles, highest: Singles, start: int, side: int, x: float, y: float, wx: float, wy: float
-) -> tuple[float, float]:
-    """The least and the greatest depth in a box of a map, on a level where it is a few texels wide."""
-    level = 0
-    wide = max(wx, wy)
-    while wide > 1.5 and (side >> level) > 2:
-        wide *= 0.5
-        level += 1
-    first = start + _level_start(side, level)
-    size = side >> level
-    scale = 1.0 / (1 << level)
-    left, right = max(0, int((x - wx) * scale)), min(size - 1, int((x + wx) * scale))
-    top, bottom = max(0, int((y - wy) * scale)), min(size - 1, int((y + wy) * scale))
-    least, most = 1e30, -1e30
-    for row in range(top, bottom + 1):
-        for column in range(left, right + 1):
-            least = min(least, lowest[first + row * size + column])
-            most = max(most, highest[first + row * size + column])
-    return least, most
-
-
-@inlined
-def _blocked(
-    depths: Singles,
-    start: int,
-    side: int,
-    spot: tuple[float, float, float, float, float],
-    wide: tuple[float, float, float],
-) -> tuple[float, float]:
-    """How much of a box of a map lies before the receiver's plane, 0..1, and the mean depth of that part.
-
-    `spot` is the box's middle (texels), the receiver's depth less the bias, and the plane's slopes (depth a texel).
-    `wide` is half the box's width and height, and how many texels of a coarser level half of it may have.
-    """
-    x, y, t, slope_x, slope_y = spot
-    level = 0
-    step = 1.0
-    while max(wide[0], wide[1]) > wide[2] * step and (side >> level) > 8:
-        level += 1
-        step *= 2.0
-    first = start + _level_start(side, level)
-    size = side >> level
-    # A coarser level holds every second texel, so its texels lie where those of the finest level do.
-    inverse = 1.0 / step
-    mx, my = (x - 0.5) * inverse, (y - 0.5) * inverse
-    wx, wy = max(_SOFT, wide[0] * inverse) + 0.5, max(_SOFT, wide[1] * inverse) + 0.5
-    left, right = max(0, int(np.ceil(mx - wx))), min(size - 1, int(np.floor(mx + wx)))
-    top, bottom = max(0, int(np.ceil(my - wy))), min(size - 1, int(np.floor(my + wy)))
-    slope_x, slope_y = slope_x * step, slope_y * step
-    weight = found = depth = 0.0
-    for row in range(top, bottom + 1):
-        share_y = min(1.0, wy - abs(row - my))
-        edge = t + (row - my) * slope_y - mx * slope_x
-        at = first + row * size
-        for column in range(left, right + 1):
-            share = share_y * min(1.0, wx - abs(column - mx))
-            weight += share
-            there = depths[at + column]
-            if there < edge + column * slope_x:
-                found += share
-                depth += share * there
-    if found <= 0.0:
-        return 0.0, t
-    return found / weight, depth / found
-
-
-@inlined
-def _slopes(
-    frames: Floats, light: int, x: float, y: float, t: float, normal: tuple[float, float, float]
-) -> tuple[float, float]:
-    """How much the depth of a plane through a place on the map grows from texel to texel, across and down."""
-    a = frames[light, 0] * normal[0] + frames[light, 1] * normal[1] + frames[light, 2] * normal[2]
-    b = frames[light, 3] * normal[0] + frames[light, 4] * normal[1] + frames[light, 5] * normal[2]
-    c = frames[light, 6] * normal[0] + frames[light, 7] * normal[1] + frames[light, 8] * normal[2]
-    # Of a plane seen in perspective 1 / depth is linear on the map, and its slope is the normal over the distance.
-    limit = -1.0 / _SLOPE_MAX
-    if frames[light, PERSPECTIVE] != 0.0:
-        c = (a * x + b * y + c) / -t
-        limit /= -t
-    if c > 0.0:  # it faces away from the light
-        a, b, c = -a, -b, -c
-    c = min(c, limit)
-    return -a / (c * frames[light, SCALE_X]), -b / (c * frames[light, SCALE_Y])
-
-
-@inlined
-def light_seen(
-    maps: Maps,
-    light: int,
-    place: tuple[float, float, float],
-    normal: tuple[float, float, float],
-) -> float:
-    """How much of a light a place sees, 0..1. `normal` is of its flat surface, towards the light."""
-    depths, lowest, highest, frames, layout = maps
-    start, side = layout[light, 0], layout[light, 1]
-    if side == 0:
-        return 1.0
-    x, y, t = on_map(frames, light, place[0], place[1], place[2])
-    if t >= FAR:
-        return 1.0
-    slope_x, slope_y = _slopes(frames, light, x, y, t, normal)
-    bias = frames[light, BIAS]
-    if frames[light, PERSPECTIVE] != 0.0:
-        bias *= t * t
-    x, y = x * frames[light, SCALE_X] + frames[light, SHIFT_X], y * frames[light, SCALE_Y] + frames[light, SHIFT_Y]
-    # The map was fitted to a part of the pixels: what lies a little beside it sees what its border sees.
-    if min(x, y) < -_BESIDE * side or max(x, y) > (1.0 + _BESIDE) * side:
-        return 1.0
-    x, y = min(side - 1.0, max(1.0, x)), min(side - 1.0, max(1.0, y))
-    t -= bias
-    wx = min(_SEARCH_MAX_TEXELS, frames[light, GROWS_X] * max(0.0, t - frames[light, NEAREST])) + _SOFT
-    wy = min(_SEARCH_MAX_TEXELS, frames[light, GROWS_Y] * max(0.0, t - frames[light, NEAREST])) + _SOFT
-    for _ in range(2):
-        least, most = _extremes(lowest, highest, start, side, x, y, wx, wy)
-        slack = abs(slope_x) * wx + abs(slope_y) * wy
-        if least >= t + slack:
-            return 1.0
-        if most < t - slack:
-            return 0.0
-        wx = min(wx, frames[light, GROWS_X] * max(0.0, t - least) + _SOFT)
-        wy = min(wy, frames[light, GROWS_Y] * max(0.0, t - least) + _SOFT)
-    spot = (x, y, t, slope_x, slope_y)
-    found = 0.0
-    # First, coarsely, for the mean depth of what blocks the light; then as wide as the penumbra that it makes.
-    texels = _SEARCH_TEXELS
-    for _ in range(2):
-        found, depth = _blocked(depths, start, side, spot, (wx, wy, texels))
-        if found <= 0.0 or (wx <= _SOFT and wy <= _SOFT):
-            break
-        wx, wy, texels = frames[light, GROWS_X] * (t - depth), frames[light, GROWS_Y] * (t - depth), _KERNEL_TEXELS
-    return 1.0 - found
