@@ -18,7 +18,7 @@ from neuromation.synthetic.render.warming import tiny_scene
 ALL: frozenset[Pass] = frozenset({"rgb", "ids", "depth", "normals", "illumination", "amodal", "flow"})
 # What every machine gives for the tiny scene. A change that means to alter pictures alters this, and the version of
 # every generator that draws scenes.
-LABELS_SHA256 = "a8c66597e47e00eea2a9127ce32006d679e34468a45d7f14484a909185212369"
+LABELS_SHA256 = "35951a310eecfcbc2a457b8d73d61447f718abd2bd80b1a28a40557cbf939a0c"
 
 
 def frame_hash(frame: Frame) -> str:

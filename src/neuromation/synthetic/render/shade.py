@@ -68,6 +68,7 @@ from neuromation.synthetic.render.shadow_seen import Maps
 _SAME_FACING = np.float32(0.9)  # cosine between two triangles that are one surface
 _SAME_DEPTH = np.float32(0.002)  # relative distance from a triangle's plane that is still the same surface
 _ZERO, _ONE, _THIRD = np.float32(0.0), np.float32(1.0), np.float32(1.0 / 3.0)
+_SLIVER = np.float32(0.21)  # of a pixel, that may have the light of what lies beside it on the same thing
 _TINY, _SHORT = np.float32(1e-30), np.float32(1e-20)
 
 # Columns of the table of materials here; which texture is the last.
@@ -374,8 +375,11 @@ def _meet(
     chunked[chunk.RED + filled], chunked[chunk.GREEN + filled], chunked[chunk.BLUE + filled] = red, green, blue
     is_open, count = grid_around(cell, t, faces, grid, room[2])
     chunked[chunk.OPEN + filled] = is_open
+    is_sliver = chunked[chunk.SHARE + filled] <= _SLIVER
     for light in range(len(lighting[0])):
-        seen = grid_light(light, count, grid, room[2])
+        seen = -_ONE
+        if count > 0 or (is_sliver and count < 0):
+            seen = grid_light(light, abs(count), grid, room[2])
         if seen < _ZERO:
             seen = asked(light, place, faces, t, lighting[3])
         is_opaque_to_sun = lighting[0][light, IS_AREA] == _ZERO and skin[0][row, _MILKY] == _ZERO

@@ -18,9 +18,9 @@ from neuromation.synthetic.render.raster_pack import CAM_FOCAL, Floats, Ints, Pa
 # Columns of a triangle's row: its normal over its distance, away from the camera, so that 1 / depth = n . ray, and the
 # length of that; the weights of the first two corners over the depth; the normal of the third corner, and how the first
 # two differ from it; its texture coordinates and the differences likewise; how those over the depth change to the next
-# pixel right and down.
-NEAR, STEEP, FIRST, SECOND, NORMALS, UVS, FEET = 0, 3, 4, 7, 10, 19, 25
-FACE_COLUMNS = 29
+# pixel right and down; the number of its instance.
+NEAR, STEEP, FIRST, SECOND, NORMALS, UVS, FEET, OWNER = 0, 3, 4, 7, 10, 19, 25, 29
+FACE_COLUMNS = 30
 
 # vertices' normals and texture coordinates, owner, source, turns into the camera's frame, planes, camera, what is known.
 Faces = tuple[Singles, Singles, Ints, Ints, Floats, Floats, Floats, NDArray[np.bool_]]
@@ -75,6 +75,7 @@ def describe(t: int, given: Faces, rows: Singles) -> None:
         rows[t, FIRST + axis], rows[t, SECOND + axis] = planes[t, axis], planes[t, 3 + axis]
     rows[t, STEEP] = math.sqrt(n[0] * n[0] + n[1] * n[1] + n[2] * n[2])
     at, who = source[t], owner[t]
+    rows[t, OWNER] = who
     for axis in range(3):
         a, b, c = turned[who, 3 * axis], turned[who, 3 * axis + 1], turned[who, 3 * axis + 2]
         first = a * normals[at, 0, 0] + b * normals[at, 0, 1] + c * normals[at, 0, 2]

@@ -1,7 +1,7 @@
 """Light that changes slowly, found on a grid: every second pixel, and carried to the others on the same surface.
 
-Between four places of the grid that lie in a surface's plane and agree, light is interpolated; where they do not, at the
-border of a shadow, the pixel asks the light itself. Holds what the grid is, not what is found on it.
+Between places of the grid that lie on a pixel's surface and agree light is interpolated; where there are none, or at the
+border of a hard shadow, the pixel asks the light itself. Holds what the grid is, not what is found on it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from neuromation.synthetic.compiled import inlined, kernel
 from neuromation.synthetic.render.raster import Visibility
 from neuromation.synthetic.render.raster_lens import FIXED, Lens
 from neuromation.synthetic.render.raster_pack import CAM_CX, CAM_CY, CAM_FOCAL, Floats, Ints, Singles
-from neuromation.synthetic.render.shade_faces import NEAR, STEEP, Faces, FaceTable, describe
+from neuromation.synthetic.render.shade_faces import NEAR, OWNER, STEEP, Faces, FaceTable, describe
 from neuromation.synthetic.render.shadow import GROWS_X, GROWS_Y
 from neuromation.synthetic.render.shadow_seen import Maps, light_seen
 
 GRID_PX = 2  # every second pixel, across and down
-# How far light on the grid may differ to be interpolated: on the grid itself, and in a picture.
-_AGREED, _AGREED_NEAR = np.float32(0.06), np.float32(0.3)
+# How far light at neighbours may differ to be interpolated between them: on the grid itself, and in a picture.
+_AGREED, _AGREED_NEAR = np.float32(0.1), np.float32(0.4)
 _SHARP_TEXELS = 40.0  # a light whose shadows soften slower than this is asked at every place of the grid
 _SAME_PX = 0.5  # how far a place may lie from a plane to belong to it, widths of a pixel there
 _BESIDE = np.float32(1e-3)
@@ -50,8 +50,8 @@ def in_plane(faces: Singles, t: int, places: Singles, p: int, slack: np.float32)
 
 @inlined
 def near_plane(faces: Singles, t: int, places: Singles, p: int, slack: np.float32) -> bool:
-    """Whether a place of the grid goes on from a triangle, as on something round: nearly in its plane and turned so."""
-    if not in_plane(faces, t, places, p, _ROUND_SLACK * slack):
+    """Whether a place of the grid is on the same round thing as a triangle: nearly in its plane, and turned nearly so."""
+    if places[p, 6] != faces[t, OWNER] or not in_plane(faces, t, places, p, _ROUND_SLACK * slack):
         return False
     dot = faces[t, NEAR] * places[p, 3] + faces[t, NEAR + 1] * places[p, 4] + faces[t, NEAR + 2] * places[p, 5]
     is_same: bool = dot >= _ROUND_FACING * faces[t, STEEP]
@@ -62,7 +62,8 @@ def near_plane(faces: Singles, t: int, places: Singles, p: int, slack: np.float3
 def grid_around(cell: Cell, t: int, faces: Singles, grid: Grid, around: Around) -> tuple[np.float32, int]:
     """How open to the sky a pixel's surface is, 0..1, and how many places of the grid around it lie on that surface.
 
-    `around` gets those places. Where there are none, the sky is what it is beside the surface.
+    `around` gets those places. Where there are none, the sky is what it is beside the surface, and `around` gets the places
+    of the same instance, whose number is told as one below zero.
     """
     openness, places, _, columns, slack = grid
     numbers, shares = around
@@ -87,7 +88,7 @@ def grid_around(cell: Cell, t: int, faces: Singles, grid: Grid, around: Around) 
         if count:
             break
     if not count:
-        return plain * _QUARTER, 0
+        return plain * _QUARTER, -_on_same_thing(cell, t, faces, grid, around)
     weight = _ONE / weight
     is_open = _ZERO
     for place in range(count):
@@ -97,16 +98,32 @@ def grid_around(cell: Cell, t: int, faces: Singles, grid: Grid, around: Around) 
 
 
 @inlined
+def _on_same_thing(cell: Cell, t: int, faces: Singles, grid: Grid, around: Around) -> int:
+    """How many of the four places around a pixel are of its triangle's instance; `around` gets them in equal shares."""
+    numbers, shares = around
+    places, columns = grid[1], grid[3]
+    count = 0
+    for corner in range(4):
+        p = (cell[1] + (corner >> 1)) * columns + min(columns - 1, cell[0] + (corner & 1))
+        p = p if p < len(places) else p - columns
+        if places[p, 2] > _ZERO and places[p, 6] == faces[t, OWNER]:
+            numbers[count] = p
+            count += 1
+    for place in range(count):
+        shares[place] = _ONE / np.float32(count)
+    return count
+
+
+@inlined
 def grid_light(index: int, count: int, grid: Grid, around: Around) -> np.float32:
-    """How much of a light the places around see, 0..1; below 0 where they do not agree or there are none."""
-    seen = grid[2]
+    """How much of a light so many places around see in the mean, 0..1; below 0 where they differ too much."""
     numbers, shares = around
     least, most, total = _TWO, -_ONE, _ZERO
     for place in range(count):
-        there = seen[numbers[place], index]
+        there = grid[2][numbers[place], index]
         least, most = min(least, there), max(most, there)
         total += shares[place] * there
-    return total if most - least <= _AGREED_NEAR and count else -_ONE
+    return total if most - least <= _AGREED_NEAR else -_ONE
 
 
 @dataclass(frozen=True)
@@ -114,8 +131,8 @@ class PlaceGrid:
     """The places of the grid.
 
     Attributes:
-        places: float32 (rows * columns, 6), in the camera's frame, metres, the origin where there is nothing; and the
-            normals of their triangles, of unit length and away from the camera.
+        places: float32 (rows * columns, 7), in the camera's frame, metres, the origin where there is nothing; the
+            normals of their triangles, of unit length and away from the camera; the numbers of their instances.
         columns: of the grid.
         mean_m: how far away they are in the mean.
         slack: how far a place may lie beside a plane at a distance of 1 and belong to it.
@@ -131,7 +148,7 @@ def grid_places(visible: Visibility, faces: FaceTable, cam: Floats, lens: Lens, 
     """Where the surfaces of the grid's pixels are; what is seen there is described in `faces`."""
     width, height = size
     count = -(-height // GRID_PX) * -(-width // GRID_PX)
-    places = np.zeros((count, 6), dtype=np.float32)
+    places = np.zeros((count, 7), dtype=np.float32)
     view = (cam, lens.bends, lens.centres, width)
     mean_m = _places((visible.seen, visible.nearness), view, faces.given, faces.rows, places)
     return PlaceGrid(places, -(-width // GRID_PX), mean_m, np.float32(_SAME_PX / cam[CAM_FOCAL]))
@@ -166,6 +183,7 @@ def _places(
             places[p, 0] = (px - cx) * pixel * depth
             places[p, 1] = (py - cy) * pixel * depth
             places[p, 2] = depth
+            places[p, 6] = faces[t, OWNER]
             inverse = _ONE / faces[t, STEEP]
             for axis in range(3):
                 places[p, 3 + axis] = faces[t, NEAR + axis] * inverse
@@ -176,7 +194,7 @@ def _places(
 
 def receivers_of(places: PlaceGrid, cam: Floats) -> Floats:
     """Every second place of the grid, and its last ones, that hold something, in the world: float64 (N, 3), metres."""
-    grid = places.places.reshape(-1, places.columns, 6)[:, :, :3]
+    grid = places.places.reshape(-1, places.columns, 7)[:, :, :3]
     some = (grid[::2, ::2], grid[-1:], grid[:, -1:])
     picked = np.concatenate([part.reshape(-1, 3) for part in some]).astype(np.float64)
     picked = picked[picked[:, 2] > 0.0]

@@ -33,7 +33,7 @@ _TAPS_MAX = 4
 _SHARPER = np.float32(0.8)  # of a pixel's width in texels: a little sharp rather than a little soft
 # A pixel that is so wide in texels, and so much longer than wide, is sampled several times along.
 _STRETCHED, _LONGER, _SHORTEST = np.float32(1.3), np.float32(1.5), np.float32(0.7)
-_LITTLE = np.float32(1.25)  # how wide a pixel is in the texels of a level whose next one begins to count
+_LITTLE = np.float32(1.1)  # how wide a pixel is in the texels of a level whose next one begins to count
 _ZERO, _HALF, _ONE, _TWO = np.float32(0.0), np.float32(0.5), np.float32(1.0), np.float32(2.0)
 _BYTE, _EIGHT, _SIXTEEN, _COVERAGE = np.uint32(255), np.uint32(8), np.uint32(16), np.uint32(24)
 
