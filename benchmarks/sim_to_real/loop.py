@@ -18,7 +18,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +29,14 @@ from benchmarks.sim_to_real.domain import NAMES, Domain, RealDataMissing, domain
 from benchmarks.sim_to_real.making import cache_folder, cpu_s
 from benchmarks.sim_to_real.plot import Pair, dumbbells
 from benchmarks.sim_to_real.session import answers_of, train
-from neuromation.learning.adaptation import Parameter
+from neuromation.learning.adaptation import Parameter, around
 from neuromation.learning.loop import Effort, Outcome, Plan, Tried, affordable, draw_by_class, run_loop
 from neuromation.learning.problem import Answer, Problem, Samples
 from neuromation.synthetic import get_generator, search_space
 
+GENERATORS = {"groceries": "product-photo"}  # where it has another name than the domain
 PROBABILITY_MIN = 1e-4  # one hopeless sample must not decide between two trials
+REACH = 0.2  # of a parameter's range on both sides of its default
 TRIAL_SHARE = 0.15  # of the budget for one full trial: a bracket of nine with its promotions takes about half
 TRIAL_FIXED_MINUTES = 0.02  # loading and measuring, whatever the effort
 
@@ -51,9 +52,10 @@ class DomainSubject:
     @property
     def space(self) -> Sequence[Parameter]:
         """The domain's tunable parameters from their generator's ranges."""
-        source = import_module(f"benchmarks.sim_to_real.{NAMES[self.domain.name]}").SOURCE
-        known = {t.name: t for t in search_space(get_generator(source.generator))}
-        return [Parameter(n, known[n].low, known[n].high, known[n].default, known[n].log) for n in self.domain.space]
+        generator = get_generator(GENERATORS.get(self.domain.name, self.domain.name))
+        known = {t.name: t for t in search_space(generator)}
+        whole = [Parameter(n, known[n].low, known[n].high, known[n].default, known[n].log) for n in self.domain.space]
+        return around(whole, REACH)
 
     def cost(self, effort: Effort) -> float:
         """Minutes of one thread."""

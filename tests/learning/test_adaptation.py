@@ -13,6 +13,7 @@ from neuromation.learning.adaptation import (
     Parameter,
     Trial,
     Tuner,
+    around,
     best,
     candidates,
     check_params,
@@ -160,3 +161,22 @@ def test_a_space_is_read_from_a_schema() -> None:
     ]
     with pytest.raises(BadSpace, match="name"):
         space_from_schema(schema, ["name"])
+
+
+@given(
+    reach=st.floats(0.01, 1.0),
+    default=st.floats(0.5, 8.0),
+    log=st.booleans(),
+)
+def test_a_search_around_the_defaults_stays_in_the_space_and_holds_them(
+    reach: float, default: float, log: bool
+) -> None:
+    near = around([Parameter("p", 0.5, 8.0, default, log)], reach)[0]
+    assert 0.5 <= near.low <= default <= near.high <= 8.0
+    wider = around([Parameter("p", 0.5, 8.0, default, log)], min(1.0, 2 * reach))[0]
+    assert wider.low <= near.low and near.high <= wider.high
+
+
+def test_a_reach_of_nothing_is_refused() -> None:
+    with pytest.raises(BadSpace, match="reach"):
+        around([Parameter("p", 0.0, 1.0, 0.5)], 0.0)

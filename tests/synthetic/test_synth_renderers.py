@@ -97,8 +97,6 @@ def test_a_mask_without_what_stands_before_it_holds_the_visible_one(renderer: Re
 
 
 def test_shadow_is_dark_and_moves_with_the_light(renderer: Renderer) -> None:
-    if renderer.name == "gpu":
-        pytest.xfail("the GPU tier draws no shadow under a sun that is the only light of this scene")
     things = (
         an_object(a_plane(), (0.0, 0.0, 0.0), label=None),
         an_object(box((0.2, 0.2, 0.2)), (0.0, 0.0, 0.0)),
@@ -108,7 +106,7 @@ def test_shadow_is_dark_and_moves_with_the_light(renderer: Renderer) -> None:
         scene = a_scene(instances=things, lights=(Sun((side, 0.0, -1.0)),), sky=NO_SKY)
         frame = renderer.render(scene, {"ids", "illumination"}, seed=1)
         assert frame.ids is not None and frame.illumination is not None
-        dark = (frame.ids == 1) & (frame.illumination < 0.1 * frame.illumination.max())
+        dark = (frame.ids == 1) & (frame.illumination < 1e-3)
         assert dark.sum() > 50
         shadows.append(np.nonzero(dark)[1].mean())
     assert shadows[0] < 40 and shadows[1] > 56

@@ -113,6 +113,9 @@ def tune(
     param: ParamOption = None,
     config: ConfigOption = None,
     minutes: Annotated[float, typer.Option(min=0.1, max=100_000, help="Of one thread, for everything.")] = 30.0,
+    reach: Annotated[
+        float, typer.Option(min=0.01, max=1.0, help="Search so far, of a range, around the values given.")
+    ] = 0.25,
     data_share: Annotated[
         float, typer.Option(min=0.05, max=0.95, help="Of a trial's time that goes into making data.")
     ] = 0.4,
@@ -147,6 +150,7 @@ def tune(
             generator=source,
             base=base,
             names=tuple(tuned or ()),
+            reach=reach,
             judged=judged,
             recipe={"batch_size": batch_size, "lr": learning_rate, "augment": _augment(spec, settings, augment)},
         )
@@ -178,6 +182,7 @@ class _Trials:
     generator: Any
     base: dict[str, Any]
     names: tuple[str, ...]
+    reach: float
     judged: Samples
     recipe: dict[str, Any]
     units: int = 0
@@ -188,18 +193,19 @@ class _Trials:
     @property
     def space(self) -> Sequence[Any]:
         """The tunable parameters, around the values that were given."""
-        from neuromation.learning.adaptation import Parameter
+        from neuromation.learning.adaptation import Parameter, around
         from neuromation.synthetic import search_space
 
         known = {t.name: t for t in search_space(self.generator)}
         strange = [name for name in self.names if name not in known]
         if strange:
             raise Invalid(f"{self.generator.name} has no parameter {strange[0]!r} to tune; it has {', '.join(known)}")
-        return [
+        whole = [
             Parameter(t.name, t.low, t.high, min(t.high, max(t.low, float(self.base[t.name]))), t.log)
             for t in known.values()
             if not self.names or t.name in self.names
         ]
+        return around(whole, self.reach)
 
     def calibrate(self, path: Path, *, full_minutes: float, data_share: float, seed: int) -> None:
         """Find out what a full trial makes and trains in its minutes; kept, so that a resumed loop counts the same."""

@@ -407,7 +407,10 @@ def _fitted(light: Sun | AreaLight, places: NDArray[np.float64], vertices: NDArr
         span = (max(NEAR_M, float(depths.min())), max(float(depths.max()), 2 * NEAR_M) * 1.01)
     else:
         flat = seen[:, :2] if len(seen) else np.zeros((1, 2))
-        span = (float(depths.min()) - 0.01, float(depths.max()) + 0.01)
+        # Distances count from before everything: 0 says that the map is empty there.
+        before = float(depths.min()) - 0.02
+        origin = origin + before * ahead
+        span = (0.01, float(depths.max()) - before + 0.01)
     low, high = flat.min(axis=0), flat.max(axis=0)
     room = 0.02 * (high - low) + 1e-3
     scale = 2.0 / (high - low + 2 * room)
