@@ -76,7 +76,9 @@ def _result(result: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if "figures" in result:
         return {"samples": result["samples"], "figures": result["figures"], "per_class": result.get("per_class", ())}
     figures = {
-        name: [result[name], *(result.get(f"{name}_interval") or (None, None))] for name in FIGURE_TITLES if name in result
+        name: [result[name], *(result.get(f"{name}_interval") or (None, None))]
+        for name in FIGURE_TITLES
+        if name in result
     }
     rows = [
         {

@@ -83,7 +83,7 @@ def _with_boxes(
     for place, box in enumerate(truth.xywh):
         draw.rectangle(_corners(box, scale), outline=TRUTH, width=1 if place in found.values() else 3)
     font = ImageFont.load_default(_TEXT_PX)
-    for place in sure:
+    for place in (int(i) for i in sure):
         left, top, right, bottom = _corners(answer.xywh[place], scale)
         if place in found:
             draw.rectangle((left, top, right, bottom), outline=SAID, width=1)
