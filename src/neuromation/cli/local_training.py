@@ -131,7 +131,6 @@ def tune(
     with needing("learning"), needing("synthetic"):
         from neuromation.learning.evaluation import renumbered
         from neuromation.learning.gathering import classes_for
-        from neuromation.learning.loop import Plan, run_loop
         from neuromation.learning.zoo import get_model
         from neuromation.synthetic import get_generator, parse_params
 
@@ -154,20 +153,37 @@ def tune(
             judged=judged,
             recipe={"batch_size": batch_size, "lr": learning_rate, "augment": _augment(spec, settings, augment)},
         )
-        folder.mkdir(parents=True, exist_ok=True)
-        trial.calibrate(folder / "speeds.json", full_minutes=minutes * TRIAL_SHARE, data_share=data_share, seed=seed)
-        found = run_loop(trial, Plan(budget=minutes, seed=seed), record=folder / "loop.jsonl", tell=_teller(out))
-        fitted, training, synthetic = trial.last(found, seed=seed + 1)
-        measured = {"synthetic": synthetic, "real": _report(spec, settings, fitted, untouched)}
-        params = {**base, **{name: round(value, 6) for name, value in found.params.items()}}
-        lineage = {
-            "generator": f"{source.name}@{source.version}",
-            "generator_params": params,
-            "synthetic_units": len(training),
-            "code_version": __version__,
-        }
-        _write(folder, spec, settings, fitted, training, {**lineage, **_card_figures(measured)})
-        (folder / "params.json").write_text(json.dumps(params, indent=1) + "\n", encoding="utf-8")
+        _run(out, trial, untouched, folder, minutes=minutes, data_share=data_share, seed=seed)
+
+
+def _run(
+    out: Output,
+    trial: _Trials,
+    untouched: Samples,
+    folder: Path,
+    *,
+    minutes: float,
+    data_share: float,
+    seed: int,
+) -> None:
+    """Spend the budget, write what came of it, and tell."""
+    from neuromation.learning.loop import Plan, run_loop
+
+    spec, settings, source = trial.spec, trial.settings, trial.generator
+    folder.mkdir(parents=True, exist_ok=True)
+    trial.calibrate(folder / "speeds.json", full_minutes=minutes * TRIAL_SHARE, data_share=data_share, seed=seed)
+    found = run_loop(trial, Plan(budget=minutes, seed=seed), record=folder / "loop.jsonl", tell=_teller(out))
+    fitted, training, synthetic = trial.last(found, seed=seed + 1)
+    measured = {"synthetic": synthetic, "real": _report(spec, settings, fitted, untouched)}
+    params = {**trial.base, **{name: round(value, 6) for name, value in found.params.items()}}
+    lineage = {
+        "generator": f"{source.name}@{source.version}",
+        "generator_params": params,
+        "synthetic_units": len(training),
+        "code_version": __version__,
+    }
+    _write(folder, spec, settings, fitted, training, {**lineage, **_card_figures(measured)})
+    (folder / "params.json").write_text(json.dumps(params, indent=1) + "\n", encoding="utf-8")
     told = {"params": found.params, "trials": len(found.tried), "minutes": round(found.spent, 2), "lineage": lineage}
     _finish(out, folder, spec, measured, told)
 
