@@ -44,7 +44,7 @@ def dumbbells(pairs: Sequence[Pair], *, left: str, right: str) -> str:
             f'<line x1="{x(value):.1f}" y1="{TOP_PX - 8}" x2="{x(value):.1f}" y2="{bottom}" stroke="#e5e9ee"/>'
         )
         parts.append(
-            f'<text x="{x(value):.1f}" y="{bottom + 20}" text-anchor="middle" fill="{GREY}">{value:.2f}</text>'
+            f'<text x="{x(value):.1f}" y="{bottom + 20}" text-anchor="middle" fill="{GREY}">{value:.3f}</text>'
         )
     for row, pair in enumerate(pairs):
         y = TOP_PX + ROW_PX * (row + 0.5)

@@ -81,6 +81,14 @@ def shapes_of(model: str, config: Mapping[str, object], classes: Sequence[str]) 
     return {name: tuple(tensor.shape) for name, tensor in _state(module).items()}
 
 
+def constants_of(model: str, config: Mapping[str, object], classes: Sequence[str]) -> set[str]:
+    """Names of the tensors that belong to the network's form and are no weights: an ONNX file holds them, too."""
+    spec = get_model(model)
+    with torch.device("meta"):
+        module = spec.build(spec.check_config(config), len(check_classes(classes)))
+    return {name for name, _ in module.named_buffers()} - set(module.state_dict())
+
+
 def _state(module: nn.Module) -> dict[str, torch.Tensor]:
     """A module's weights and running statistics; integer buffers, which only count, are none."""
     return {name: tensor for name, tensor in module.state_dict().items() if tensor.is_floating_point()}

@@ -143,7 +143,11 @@ def import_weights(
     used = set(named.values())
     unexpected = sorted(name for name in file.tensors if name not in used)
     if not partial:
-        _check(file.name, model, missing, named, [n for n in unexpected if not _is_auxiliary(n)])
+        from neuromation.learning.engine import constants_of
+
+        constant = constants_of(model, config, classes)
+        strange = [name for name in unexpected if not _is_auxiliary(name) and name not in constant]
+        _check(file.name, model, missing, named, strange)
     weights = {name: np.array(file.tensors[fits[name]] if name in fits else fresh[name]) for name in sorted(fresh)}
     check_weights(weights, fresh)
     taken, head_anew = tuple(sorted(fits)), tuple(sorted(other_head))
