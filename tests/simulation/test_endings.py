@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -14,6 +15,7 @@ from neuromation.jobs import service as jobs
 from neuromation.jobs.model import BreakReason, JobState, Task, TaskKind, TaskState
 from neuromation.kernel.money import ZERO, Ntk
 from neuromation.worker.loop import Worker
+from neuromation.workflows import ordering
 from neuromation.workflows.driving import drive, sweep
 from neuromation.workflows.errors import NoFeasiblePool
 
@@ -49,6 +51,31 @@ def test_an_auction_in_which_nobody_bids_gives_everything_back(simulate: Simulat
     sim.check(whole=True)
     assert sim.job(job_id).state is JobState.REFUNDED and whole_balance(sim) == Ntk.parse("1000")
     assert "no feasible pool" in sim.job(job_id).reason
+
+
+def test_a_cancellation_waits_for_the_step_under_way(simulate: Simulate) -> None:
+    sim = simulate(13)
+    sim.add_node(), sim.add_node()
+    job_id = sim.order(an_order())
+
+    def cancel() -> str:
+        with sim.world.transaction() as conn:
+            return ordering.cancel(sim.world, conn, sim.customer, job_id).state
+
+    def someone_waits() -> bool:
+        with sim.world.look() as conn:
+            return bool(conn.execute(sa.text("select count(*) from pg_locks where not granted")).scalar_one())
+
+    with ThreadPoolExecutor(1) as pool:
+        with sim.world.transaction() as step:
+            claimed = jobs.claim_due_job(step, now=sim.world.now())
+            assert claimed is not None and claimed.id == job_id
+            cancelling = pool.submit(cancel)
+            assert any(someone_waits() for _ in range(10_000))
+            jobs.advance(step, job_id, [JobState.FUNDED], JobState.BIDDING, now=sim.world.now())
+        assert cancelling.result(timeout=30) == "cancelled"
+    sim.check(whole=True)
+    assert whole_balance(sim) == Ntk.parse("1000")
 
 
 def test_the_deadline_ends_a_job_whose_nodes_have_left(simulate: Simulate) -> None:

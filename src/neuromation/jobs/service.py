@@ -119,9 +119,12 @@ def create_job(
     return store.job_of(first), False
 
 
-def get_job(conn: Connection, job_id: str, *, customer: str | None = None) -> Job:
-    """The job; with `customer`, only that customer's. Raises NoSuchJob."""
-    job = store.job(conn, job_id)
+def get_job(conn: Connection, job_id: str, *, customer: str | None = None, lock: bool = False) -> Job:
+    """The job; with `customer`, only that customer's. Raises NoSuchJob.
+
+    With `lock` nobody takes a step of it until the transaction ends, and a step under way is waited for.
+    """
+    job = store.job(conn, job_id, lock=lock)
     if job is None or customer not in (None, job.customer):
         raise NoSuchJob(job_id)
     return job

@@ -59,6 +59,7 @@ INSERT_JOB = text(f"""
 """)
 JOB_OF_KEY = text(f"select {_JOB}, request_hash from job where customer = :customer and key = :key")
 JOB = text(f"select {_JOB} from job where id = :id")
+JOB_LOCKED = text(f"select {_JOB} from job where id = :id for update")
 JOBS = text(f"""
     select {_JOB} from job
     where (cast(:customer as text) is null or customer = :customer) and (cast(:before as text) is null or id < :before)
@@ -115,8 +116,8 @@ def job_of(row: Row) -> Job:
     )
 
 
-def job(conn: Connection, job_id: str) -> Job | None:
-    row = conn.execute(JOB, {"id": job_id}).one_or_none()
+def job(conn: Connection, job_id: str, *, lock: bool = False) -> Job | None:
+    row = conn.execute(JOB_LOCKED if lock else JOB, {"id": job_id}).one_or_none()
     return None if row is None else job_of(row)
 
 

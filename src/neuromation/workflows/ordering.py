@@ -162,7 +162,8 @@ def cancel(world: World, conn: sa.Connection, principal: Principal, job_id: str)
     """Stop a job. Nothing bought: all flows back. Work under way: no new task is given out, what is done is verified and
     paid, the rest flows back; the job ends as soon as that is over. Raises Conflict when the job has ended."""
     now = world.now()
-    job = jobs.get_job(conn, job_id, customer=principal.account_id)
+    # A step that the worker takes meanwhile would change the state that is decided on, or forget the stop.
+    job = jobs.get_job(conn, job_id, customer=principal.account_id, lock=True)
     if job.state in (JobState.FUNDED, JobState.BIDDING):
         settlement.refund(conn, job, reason=CANCELLED, to_state=JobState.CANCELLED, now=now)
     elif job.state in (JobState.RUNNING, JobState.VERIFYING):
