@@ -87,7 +87,7 @@ class CribVideo(BaseGenerator):
     version = "2"
     modality = "video"
     classes: ClassVar[list[str]] = list(LYING)
-    cu_per_unit = 0.73
+    cu_per_unit = 0.95
     params_model = CribVideoParams
 
     def layers(self, params: BaseModel) -> tuple[Layer, ...]:

@@ -96,7 +96,7 @@ class Dice(BaseGenerator):
     )
     version = "2"
     classes: ClassVar[list[str]] = list(CLASSES)
-    cu_per_unit = 0.29
+    cu_per_unit = 0.41
     params_model = DiceParams
 
     def layers(self, params: BaseModel) -> tuple[Layer, ...]:

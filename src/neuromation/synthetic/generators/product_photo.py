@@ -67,7 +67,7 @@ class ProductPhoto(BaseGenerator):
         "among others; for recognition from a packshot."
     )
     version = "2"
-    cu_per_unit = 0.45
+    cu_per_unit = 0.6
     params_model = ProductPhotoParams
     classes: ClassVar[list[str]] = list(built_in_catalogue().names("sku", BUILT_IN_DEFAULT))
 

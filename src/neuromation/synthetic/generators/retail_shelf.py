@@ -87,7 +87,7 @@ class RetailShelf(BaseGenerator):
         "box, mask and its planned place."
     )
     version = "2"
-    cu_per_unit = 0.85
+    cu_per_unit = 1.1
     params_model = RetailShelfParams
     classes: ClassVar[list[str]] = list(built_in_catalogue().names("sku", BUILT_IN_DEFAULT))
 

@@ -250,7 +250,7 @@ class WarehouseBin(BaseGenerator):
     )
     version = "2"
     classes: ClassVar[list[str]] = list(CLASSES)
-    cu_per_unit = 0.53
+    cu_per_unit = 0.68
     params_model = WarehouseBinParams
 
     def layers(self, params: BaseModel) -> tuple[Layer, ...]:
