@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import sys
 import tempfile
@@ -30,12 +29,10 @@ from benchmarks.sim_to_real.making import cache_folder, cpu_s
 from benchmarks.sim_to_real.plot import Pair, dumbbells
 from benchmarks.sim_to_real.session import answers_of, train
 from neuromation.learning.adaptation import Parameter, around
-from neuromation.learning.loop import Effort, Outcome, Plan, Tried, affordable, draw_by_class, run_loop
-from neuromation.learning.problem import Answer, Problem, Samples
+from neuromation.learning.loop import Effort, Outcome, Plan, Tried, affordable, draw_by_class, outcome_of, run_loop
 from neuromation.synthetic import get_generator, search_space
 
 GENERATORS = {"groceries": "product-photo"}  # where it has another name than the domain
-PROBABILITY_MIN = 1e-4  # one hopeless sample must not decide between two trials
 REACH = 0.2  # of a parameter's range on both sides of its default
 TRIAL_SHARE = 0.15  # of the budget for one full trial: a bracket of nine with its promotions takes about half
 TRIAL_FIXED_MINUTES = 0.02  # loading and measuring, whatever the effort
@@ -67,34 +64,12 @@ class DomainSubject:
         """Make, train, and measure on the half that may choose."""
         plan = self.domain.plan(self.full_minutes * effort.share, seed)
         samples = self.domain.make({name: round(value, 6) for name, value in params.items()}, plan.units, seed)
-        if class_weights and samples.problem in (Problem.CLASSIFICATION, Problem.AUDIO_CLASSIFICATION):
+        if class_weights and samples.problem.is_classification:
             samples = samples.only(draw_by_class(samples.targets, class_weights, len(samples), seed=seed))
         weights, _ = train(self.domain, samples, plan.recipe)
         choosing, report = self.domain.real("choose"), self.domain.real("report")
-        answers = answers_of(self.domain, weights, choosing)
-        figures = self.domain.measure(answers, choosing)
         self.reported = self.domain.measure(answers_of(self.domain, weights, report), report)
-        figure = figures[self.domain.bars[0].figure]
-        if samples.problem is Problem.DETECTION:
-            return Outcome(figure, figure)
-        return Outcome(*_log_score(answers, choosing), _class_errors(answers, choosing))
-
-
-def _log_score(answers: Sequence[Answer], samples: Samples) -> tuple[float, float]:
-    """Mean log-probability of the right class, and accuracy."""
-    shares = np.stack([np.asarray(a, np.float64) for a in answers])
-    labels = np.asarray(samples.targets, np.int64)
-    right = np.clip(shares[np.arange(len(labels)), labels], PROBABILITY_MIN, 1.0)
-    return float(np.log(right).mean()), float((shares.argmax(axis=1) == labels).mean())
-
-
-def _class_errors(answers: Sequence[Answer], samples: Samples) -> tuple[float, ...]:
-    given = np.array([int(np.argmax(np.asarray(a))) for a in answers])
-    labels = np.asarray(samples.targets, np.int64)
-    return tuple(
-        float(np.mean(given[labels == c] != c)) if bool((labels == c).any()) else math.nan
-        for c in range(len(samples.classes))
-    )
+        return outcome_of(answers_of(self.domain, weights, choosing), choosing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -15,7 +16,7 @@ from neuromation.jobs import service as jobs
 from neuromation.jobs.model import BreakReason, JobState, Task, TaskKind, TaskState
 from neuromation.kernel.money import ZERO, Ntk
 from neuromation.worker.loop import Worker
-from neuromation.workflows import ordering
+from neuromation.workflows import node_work, ordering
 from neuromation.workflows.driving import drive, sweep
 from neuromation.workflows.errors import NoFeasiblePool
 
@@ -51,6 +52,21 @@ def test_an_auction_in_which_nobody_bids_gives_everything_back(simulate: Simulat
     sim.check(whole=True)
     assert sim.job(job_id).state is JobState.REFUNDED and whole_balance(sim) == Ntk.parse("1000")
     assert "no feasible pool" in sim.job(job_id).reason
+
+
+def test_a_node_that_missed_the_bidding_is_asked_again(simulate: Simulate) -> None:
+    sim = simulate(6)
+    sim.add_node()
+    cut_off = sim.add_node()
+    job_id = sim.order(an_order(nodes_min=2))
+    sim.nodes.remove(cut_off)
+    while sim.job(job_id).state in (JobState.FUNDED, JobState.BIDDING) and not _events(sim, job_id, "warning"):
+        node_work.beat(sim.world, cut_off.id)
+        sim.step(faults=False)
+    sim.nodes.append(cut_off)
+    sim.play([job_id], faulty_steps=0)
+    assert sim.job(job_id).state is JobState.SETTLED, sim.picture(job_id)
+    assert len(_events(sim, job_id, "award")[0]["nodes"]) == 2, "the limits of the order hold in the second bidding too"
 
 
 def test_a_cancellation_waits_for_the_step_under_way(simulate: Simulate) -> None:
@@ -160,6 +176,11 @@ def test_a_job_stopped_while_tasks_are_out_ends_though_their_nodes_never_come_ba
     sim.check(whole=True)
     assert sim.job(job_id).state is JobState.CANCELLED, sim.picture(job_id)
     assert sim.balance(f"escrow:{job_id}") == ZERO
+
+
+def _events(sim: Simulation, job_id: str, type: str) -> list[dict[str, Any]]:
+    with sim.world.transaction() as conn:
+        return [event.data for event in jobs.events_after(conn, job_id, 0) if event.type == type]
 
 
 def _tasks(sim: Simulation, job_id: str) -> list[Task]:

@@ -14,7 +14,8 @@ import typer
 from neuromation.cli.commands import command, needing, values_of
 from neuromation.cli.models import BatchOption, ConfigOption, SeedOption, app
 from neuromation.cli.output import Output
-from neuromation.kernel.errors import Invalid
+from neuromation.cli.sample_sets import FRESH_UNITS
+from neuromation.kernel.errors import Invalid, NotFound
 
 if TYPE_CHECKING:
     from neuromation.learning.compression.recipe import CompressionReport
@@ -49,8 +50,14 @@ def measure(
     ],
     split: SplitOption = None,
     synthetic: Annotated[
-        Path | None, typer.Option("--synthetic", help="A generated data set to stand beside it, not trained on.")
+        Path | None,
+        typer.Option(
+            "--synthetic", help="A generated data set to stand beside it, not trained on; default: fresh units."
+        ),
     ] = None,
+    units: Annotated[
+        int, typer.Option("--synthetic-units", min=0, max=10_000, help="So many fresh units of the model's generator.")
+    ] = FRESH_UNITS,
     called: CalledOption = None,
     coarse: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Coarse classes: CSV rows of class,coarse, or a JSON object.")
@@ -78,8 +85,8 @@ def measure(
         answers = model.answers(samples, int8=int8)
         on_real = measured(answers, samples, seed=seed, coarse=groups, alarm_score=alarm_score)
         beside = None
-        if synthetic is not None:
-            made = _samples(out, model, synthetic, None, names)
+        made = _samples(out, model, synthetic, None, names) if synthetic is not None else _fresh(out, model, units)
+        if made is not None:
             # At the score chosen on real data: both columns judge one and the same network.
             score = None if math.isnan(on_real.score_min) else on_real.score_min
             beside = measured(model.answers(made, int8=int8), made, seed=seed, coarse=groups, alarm_score=score)
@@ -198,6 +205,22 @@ def _samples(out: Output, model: ExportedModel, folder: Path, split: str | None,
 
     out.note(f"reading {folder}{f', {split}' if split else ''}")
     return renumbered(samples_in(folder, model.problem, model.input, split=split).samples, model.classes, called=called)
+
+
+def _fresh(out: Output, model: ExportedModel, units: int) -> Samples | None:
+    """Units of the model's own generator that it has not seen; None where that is unknown or not installed."""
+    from neuromation.cli.sample_sets import samples_of_lineage
+    from neuromation.learning.evaluation import renumbered
+
+    if units == 0:
+        return None
+    out.note(f"making {units} fresh units of the model's generator")
+    try:
+        made = samples_of_lineage(model.facts.get("lineage", {}), model.problem, model.input, units=units)
+    except (Invalid, NotFound) as error:
+        out.note(f"no synthetic figures: {error.message}")
+        return None
+    return renumbered(made, model.classes)
 
 
 def _coarse(path: Path) -> dict[str, str]:

@@ -17,6 +17,7 @@ from neuromation.cli.commands import ParamOption, command, needing, values_of
 from neuromation.cli.generators import GeneratorArgument
 from neuromation.cli.models import BatchOption, ConfigOption, SeedOption, app
 from neuromation.cli.output import Output
+from neuromation.cli.sample_sets import FRESH_SEED, FRESH_UNITS
 from neuromation.kernel.errors import Invalid
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def fit(
 @command(
     app,
     "tune",
-    example="neuromation model tune dice --model heatmap-detector --real photos --tune box_margin_px --minutes 30 -o net",
+    example="neuromation model tune dice --model heatmap-detector --real photos --tune annotation_margin_px --minutes 30 -o net",
 )
 def tune(
     out: Output,
@@ -114,7 +115,7 @@ def tune(
     config: ConfigOption = None,
     minutes: Annotated[float, typer.Option(min=0.1, max=100_000, help="Of one thread, for everything.")] = 30.0,
     reach: Annotated[
-        float, typer.Option(min=0.01, max=1.0, help="Search so far, of a range, around the values given.")
+        float, typer.Option(min=0.01, max=1.0, help="How far from the values given, as a share of a range.")
     ] = 0.25,
     data_share: Annotated[
         float, typer.Option(min=0.05, max=0.95, help="Of a trial's time that goes into making data.")
@@ -173,9 +174,14 @@ def _run(
     folder.mkdir(parents=True, exist_ok=True)
     trial.calibrate(folder / "speeds.json", full_minutes=minutes * TRIAL_SHARE, data_share=data_share, seed=seed)
     found = run_loop(trial, Plan(budget=minutes, seed=seed), record=folder / "loop.jsonl", tell=_teller(out))
-    fitted, training, synthetic = trial.last(found, seed=seed + 1)
-    measured = {"synthetic": synthetic, "real": _report(spec, settings, fitted, untouched)}
-    params = {**trial.base, **{name: round(value, 6) for name, value in found.params.items()}}
+    fitted, training = trial.last(found, seed=seed + 1)
+    best = {name: round(value, 6) for name, value in found.params.items()}
+    params = {**trial.base, **best}
+    fresh = trial.made(params, min(FRESH_UNITS, len(training)), FRESH_SEED)
+    measured = {
+        "synthetic": _report(spec, settings, fitted, fresh),
+        "real": _report(spec, settings, fitted, untouched),
+    }
     lineage = {
         "generator": f"{source.name}@{source.version}",
         "generator_params": params,
@@ -184,7 +190,7 @@ def _run(
     }
     _write(folder, spec, settings, fitted, training, {**lineage, **_card_figures(measured)})
     (folder / "params.json").write_text(json.dumps(params, indent=1) + "\n", encoding="utf-8")
-    told = {"params": found.params, "trials": len(found.tried), "minutes": round(found.spent, 2), "lineage": lineage}
+    told = {"params": best, "trials": len(found.tried), "minutes": round(found.spent, 2), "lineage": lineage}
     _finish(out, folder, spec, measured, told)
 
 
@@ -204,7 +210,7 @@ class _Trials:
     units: int = 0
     steps: int = 0
     full_minutes: float = 0.0
-    _kept: tuple[Any, Fitted, Samples, Report] | None = None
+    _latest: tuple[Fitted, Samples] | None = None
 
     @property
     def space(self) -> Sequence[Any]:
@@ -228,9 +234,9 @@ class _Trials:
         if path.is_file():
             speeds = json.loads(path.read_text(encoding="utf-8"))
         else:
-            self._made(self.base, 1, seed)
+            self.made(self.base, 1, seed)
             began = time.process_time()
-            samples = self._made(self.base, CALIBRATION_UNITS, seed)
+            samples = self.made(self.base, CALIBRATION_UNITS, seed)
             unit_s = (time.process_time() - began) / CALIBRATION_UNITS
             self._fitted(samples, 1, seed)  # loads and warms what every process does once
             began = time.process_time()
@@ -248,47 +254,42 @@ class _Trials:
 
     def trial(self, params: Mapping[str, float], effort: Any, *, seed: int, class_weights: Sequence[float]) -> Any:
         """Make, train, measure."""
-        from neuromation.learning.loop import Outcome, draw_by_class
-        from neuromation.learning.problem import Problem
+        from neuromation.learning.evaluation import predict
+        from neuromation.learning.loop import draw_by_class, outcome_of
 
-        samples = self._made({**self.base, **params}, effort.of(self.units), seed)
-        held_back = samples.only(range(0, len(samples), 10))
-        if class_weights and self.spec.problem in (Problem.CLASSIFICATION, Problem.AUDIO_CLASSIFICATION):
+        samples = self.made({**self.base, **params}, effort.of(self.units), seed)
+        if class_weights and self.spec.problem.is_classification:
             samples = samples.only(draw_by_class(samples.targets, class_weights, len(samples), seed=seed))
         fitted = self._fitted(samples, effort.of(self.steps), seed)
-        real = _report(self.spec, self.settings, fitted, self.judged)
-        self._kept = (dict(params), fitted, samples, _report(self.spec, self.settings, fitted, held_back))
-        errors = tuple(1.0 - f.figures["recall"].value for f in real.per_class) if "recall" in _names(real) else ()
-        figure = real.figures[real.headline].value
-        return Outcome(_score(self.spec, self.settings, fitted, self.judged, figure), figure, errors)
+        self._latest = fitted, samples
+        answers = predict(fitted.weights, self.spec.name, self.settings.model_dump(), self.judged)
+        return outcome_of(answers, self.judged)
 
-    def last(self, found: LoopResult, *, seed: int) -> tuple[Fitted, Samples, Report]:
-        """The final training's weights, data and synthetic figures; trained again where they were on record only."""
+    def last(self, found: LoopResult, *, seed: int) -> tuple[Fitted, Samples]:
+        """The final training's weights and data; trained again when everything was on record."""
         from neuromation.learning.loop import Effort
 
-        last = found.tried[-1]
-        if self._kept is None or self._kept[0] != dict(last.params):
+        if self._latest is None:
+            last = found.tried[-1]
             self.trial(last.params, Effort(last.share), seed=seed, class_weights=found.class_weights)
-        assert self._kept is not None
-        return self._kept[1], self._kept[2], self._kept[3]
+        assert self._latest is not None
+        return self._latest
 
-    def _made(self, params: Mapping[str, Any], units: int, seed: int) -> Samples:
-        from neuromation.learning.gathering import gathered, reduced
+    def made(self, params: Mapping[str, Any], units: int, seed: int) -> Samples:
+        """Samples of the generator."""
+        from neuromation.cli.sample_sets import samples_made
         from neuromation.synthetic import parse_params
-        from neuromation.synthetic.formats.examples import examples_of_generator
 
         chosen = {name: round(value, 6) if isinstance(value, float) else value for name, value in params.items()}
         parsed = parse_params(self.generator, chosen)
-        masks = self.spec.problem.value == "instance-segmentation"
         with self.out.bar("making data", units, "units") as update:
 
-            def tick() -> Iterator[Any]:
+            def made() -> Iterator[Any]:
                 for index in range(units):
                     update(index)
                     yield self.generator.unit(parsed, seed, index)
 
-            examples = examples_of_generator(self.generator, parsed, tick(), masks=masks)
-        return reduced(gathered(self.spec.problem, examples), self.spec.input_of(self.settings))
+            return samples_made(self.generator, parsed, made(), self.spec.problem, self.spec.input_of(self.settings))
 
     def _fitted(self, samples: Samples, steps: int, seed: int) -> Fitted:
         from neuromation.learning.trainer import Recipe, fit
@@ -296,25 +297,6 @@ class _Trials:
         recipe = Recipe(steps=steps, warmup_steps=min(50, steps // 10), seed=seed, **self.recipe)
         with _progress(self.out, recipe) as tell:
             return fit(self.spec.name, self.settings.model_dump(), samples, recipe, tell=tell)
-
-
-def _names(report: Report) -> set[str]:
-    return set(report.per_class[0].figures) if report.per_class else set()
-
-
-def _score(spec: ModelSpec, settings: Any, fitted: Fitted, samples: Samples, figure: float) -> float:
-    """What trials are compared by: a mean log-probability where there is one, else the figure itself."""
-    import numpy as np
-
-    from neuromation.learning.evaluation import predict
-    from neuromation.learning.problem import NO_CLASS, Problem
-
-    if spec.problem not in (Problem.CLASSIFICATION, Problem.AUDIO_CLASSIFICATION):
-        return figure
-    shares = np.stack([np.asarray(a) for a in predict(fitted.weights, spec.name, settings.model_dump(), samples)])
-    labels = np.asarray(samples.targets)
-    known = labels != NO_CLASS
-    return float(np.log(np.clip(shares[known, labels[known]], 1e-4, 1.0)).mean())
 
 
 def _check_new(folder: Path) -> None:

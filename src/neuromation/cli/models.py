@@ -31,7 +31,7 @@ from neuromation.kernel.errors import NotFound
 if TYPE_CHECKING:
     from neuromation.client.schemas import Job
 
-app = group("Train, evaluate, adapt, export and download models.")
+app = group("Train, evaluate, adapt, compress, import and download models.")
 
 _SCORES = ("name", "support", "precision", "recall", "f1")
 
@@ -192,7 +192,7 @@ def adapt(
 
 @command(app, "networks", example="neuromation model networks")
 def networks(connection: Connection) -> None:
-    """The networks that can be trained."""
+    """The networks that the platform trains, with their settings; `model zoo` lists them without one."""
     found = connection.client.architectures()
     rows = [(n.name, n.title, n.input, n.cu_per_sample, ", ".join(n.config.get("properties", {}))) for n in found]
     columns = ("network", "title", "input", "CU per sample>", "settings")

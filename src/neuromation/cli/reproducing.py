@@ -64,10 +64,9 @@ def reproduce(
 
 def _made_again(out: Output, recipe: Mapping[str, Any], held: Any) -> list[Samples]:
     """The samples of each shard of a data set, when its units lead to the recipe's Merkle root."""
+    from neuromation.cli.sample_sets import samples_made
     from neuromation.kernel.hashing import merkle_root
-    from neuromation.learning.gathering import gathered, reduced
     from neuromation.synthetic import get_generator, parse_params, unit_hash
-    from neuromation.synthetic.formats.examples import examples_of_generator
 
     generator = get_generator(recipe["generator"], recipe["version"])
     params = parse_params(generator, recipe["params"])
@@ -78,9 +77,7 @@ def _made_again(out: Output, recipe: Mapping[str, Any], held: Any) -> list[Sampl
             count = min(recipe["shard_units"], recipe["units"] - first)
             units = [generator.unit(params, recipe["seed"], index) for index in range(first, first + count)]
             leaves += [unit_hash(unit) for unit in units]
-            masks = held.problem.value == "instance-segmentation"
-            examples = examples_of_generator(generator, params, units, masks=masks)
-            shards.append(reduced(gathered(held.problem, examples), held.input))
+            shards.append(samples_made(generator, params, units, held.problem, held.input))
             update(first + count)
     if merkle_root(leaves) != recipe["merkle_root"]:
         raise NotReproduced(

@@ -6,7 +6,7 @@ Both libraries meet here: `synthetic` reads what lies on disk, `learning` decide
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,9 +15,13 @@ from neuromation.kernel.errors import Invalid
 from neuromation.learning.problem import InputSpec, Problem, Samples
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from neuromation.synthetic import Generator, Unit
     from neuromation.synthetic.formats.examples import Examples
 
 RealForm = Literal["auto", "coco", "yolo", "voc", "imagefolder", "audiofolder"]
+FRESH_UNITS, FRESH_SEED = 200, 2**62 + 1  # what measures a model beside real data: units that no training has seen
 MANIFEST, REAL = "manifest.json", "real.json"
 
 
@@ -67,6 +71,40 @@ def samples_in(
         where = Path(scratch) / "set"
         import_folder(folder, _form(folder) if form == "auto" else form, where, skip_broken=True)
         return SampleSet(_real(where, problem, spec, split), {"dataset": folder.name})
+
+
+def samples_made(
+    generator: Generator,
+    params: BaseModel,
+    units: Iterable[Unit],
+    problem: Problem,
+    spec: InputSpec,
+) -> Samples:
+    """Units of a generator, as they are made, as samples. Raises WrongProblem, BadUnit."""
+    from neuromation.learning.gathering import gathered, reduced
+    from neuromation.synthetic.formats.examples import examples_of_generator
+
+    masks = problem is Problem.INSTANCE_SEGMENTATION
+    return reduced(gathered(problem, examples_of_generator(generator, params, units, masks=masks)), spec)
+
+
+def samples_of_lineage(
+    lineage: Mapping[str, Any], problem: Problem, spec: InputSpec, *, units: int = FRESH_UNITS
+) -> Samples:
+    """Fresh units of the generator that a model learned from, with the parameters that it learned with.
+
+    Raises Invalid when the lineage names no generator, UnknownGenerator when it is not installed in that version.
+    """
+    from neuromation.synthetic import get_generator, parse_params
+
+    name, _, version = str(lineage.get("generator", "")).partition("@")
+    if not name:
+        raise Invalid("the model does not say which generator it learned from")
+    generator = get_generator(name, version or None)
+    params = parse_params(generator, lineage.get("generator_params"))
+    return samples_made(
+        generator, params, (generator.unit(params, FRESH_SEED, index) for index in range(units)), problem, spec
+    )
 
 
 def _real(folder: Path, problem: Problem, spec: InputSpec, split: str | None) -> Samples:

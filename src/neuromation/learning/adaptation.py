@@ -51,11 +51,7 @@ def around(space: Iterable[Parameter], reach: float) -> list[Parameter]:
     near = []
     for p in space:
         width = reach * (p.high - p.low)
-        low, high = max(p.low, p.default - width), min(p.high, p.default + width)
-        if p.log:
-            ratio = (p.high / p.low) ** reach
-            low, high = max(p.low, p.default / ratio), min(p.high, p.default * ratio)
-        near.append(replace(p, low=low, high=high))
+        near.append(replace(p, low=max(p.low, p.default - width), high=min(p.high, p.default + width)))
     return near
 
 

@@ -25,6 +25,7 @@ from neuromation.kernel.hashing import hash_json
 from neuromation.kernel.rng import unit_rng
 from neuromation.learning.adaptation import TRIALS_MAX, Parameter, Tuner, check_space
 from neuromation.learning.errors import BadBudget, BadRecord
+from neuromation.learning.problem import Samples
 
 RUNGS_MAX = 6
 RECORD_MAX_BYTES = 16 * 1024 * 1024
@@ -137,6 +138,18 @@ class LoopResult:
 
 
 Tell = Callable[[Tried], None]
+
+
+def outcome_of(answers: Sequence[Any], samples: Samples) -> Outcome:
+    """What a trial came to, by its model's answers to the real validation samples. Raises what `measure` raises."""
+    from neuromation.learning.evaluation import measure, trial_score
+
+    report = measure(answers, samples, resamples=0)
+    figure = report.figures[report.headline].value
+    errors: tuple[float, ...] = ()
+    if samples.problem.is_classification:
+        errors = tuple(1.0 - c.figures["recall"].value for c in report.per_class)
+    return Outcome(trial_score(answers, samples, figure=figure), figure, errors)
 
 
 @dataclass(slots=True)

@@ -32,6 +32,11 @@ class Problem(StrEnum):
     SEGMENTATION = "segmentation"  # the class of every pixel
     AUDIO_CLASSIFICATION = "audio-classification"  # which class is heard
 
+    @property
+    def is_classification(self) -> bool:
+        """Whether one input has one class, and an answer is the probabilities of all."""
+        return self in (Problem.CLASSIFICATION, Problem.AUDIO_CLASSIFICATION)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Boxes:

@@ -85,7 +85,7 @@ def _met(request: Request, offered: Offered) -> str:
     problem = problem_of(request, offered)
     can = min(problem.tasks_possible, request.tasks)
     return (
-        f"{len(offered)} machines offered and {len(problem.offers)} of them keep every limit of a task; "
+        f"of {len(offered)} machines that offered, {len(problem.offers)} keep every limit of a task; "
         f"they can take {can} of {request.tasks} tasks, in a pool of {len(problem.offers)} where {request.pool_min} "
         f"{'is' if request.pool_min == 1 else 'are'} needed"
     )

@@ -18,14 +18,14 @@ from neuromation.jobs import service as jobs
 from neuromation.jobs.model import BreakReason, Job, NewTask, Task, TaskKind, TaskState
 from neuromation.kernel.errors import Invalid
 from neuromation.learning import evaluation
-from neuromation.learning.adaptation import Parameter, Trial, Tuner, best
+from neuromation.learning.adaptation import Parameter, Trial, Tuner, around, best
 from neuromation.learning.errors import ClassesMismatch
-from neuromation.learning.problem import NO_CLASS, Samples
+from neuromation.learning.problem import Samples
 from neuromation.learning.weights import weights_from_bytes, weights_hash
 from neuromation.learning.zoo import get_model, initial_weights
 from neuromation.synthetic.generator import check_exact, get_generator, parse_params, search_space
 from neuromation.workflows import publishing
-from neuromation.workflows.learning_data import CLASS_PROBLEMS, check_suits, headline, measured, samples_of
+from neuromation.workflows.learning_data import check_suits, headline, measured, samples_of
 from neuromation.workflows.order_dataset import committed_output, share_max_bp
 from neuromation.workflows.plans import AuditOrder, Json, Plan, Rejected, order_of
 from neuromation.workflows.train_model import pins, weights_agree
@@ -38,7 +38,6 @@ _OBJECTIVES = {
     True: "Trials are judged by the mean log-probability of the right class on the validation split.",
     False: "Trials are judged by the main figure of their problem on the validation split.",
 }
-PROBABILITY_MIN = 1e-4  # one hopeless picture must not decide between two trials
 
 
 class AdaptationWork:
@@ -160,7 +159,7 @@ class AdaptationWork:
             "best_params": _full(plan, winner.params),
             "best_accuracy": float(np.mean(same)),
             "baseline_accuracy": float(np.mean(baseline)),
-            "objective": _OBJECTIVES[get_model(order.model).problem in CLASS_PROBLEMS],
+            "objective": _OBJECTIVES[get_model(order.model).problem.is_classification],
             "trials": [{k: t[k] for k in ("number", "params", "accuracy", "score", "final")} for t in trials],
             "split": order.split,
         }
@@ -169,15 +168,12 @@ class AdaptationWork:
 def _space(order: wire.AdaptationOrder, plan: Plan) -> list[Parameter]:
     """What may be tuned: the generator's numbers, within `reach` of the order's own values."""
     own = plan.facts["params"]
-    space = []
-    for tunable in search_space(get_generator(plan.facts["generator"])):
-        if order.tune and tunable.name not in order.tune:
-            continue
-        start = float(own.get(tunable.name, tunable.default))
-        width = (tunable.high - tunable.low) * order.reach
-        low, high = max(tunable.low, start - width), min(tunable.high, start + width)
-        space.append(Parameter(tunable.name, low, high, start, tunable.log))
-    return space
+    whole = [
+        Parameter(t.name, t.low, t.high, float(own.get(t.name, t.default)), t.log)
+        for t in search_space(get_generator(plan.facts["generator"]))
+        if not order.tune or t.name in order.tune
+    ]
+    return around(whole, order.reach)
 
 
 def _heard(trials: list[dict[str, Any]], space: list[Parameter]) -> list[Trial]:
@@ -248,19 +244,11 @@ def _task(order: wire.AdaptationOrder, plan: Plan, trial: dict[str, Any], *, pin
 def _measure(
     world: World, order: wire.AdaptationOrder, plan: Plan, task: Task, samples: Samples
 ) -> tuple[float, float]:
-    """A trial's model on the real split, as the figure that its problem is judged by, and its score.
-
-    Of classes the score is the mean log-probability of the right one, far less noisy than the share of right answers; of
-    all else it is that figure.
-    """
+    """A trial's model on the real split: the figure that its problem is judged by, and the score that trials are."""
     config, classes = plan.facts["config"], plan.facts["classes"]
     weights = weights_from_bytes(
         committed_output(world, task, WEIGHTS), initial_weights(order.model, config, classes, 0)
     )
     answers = evaluation.predict(weights, order.model, config, samples)
     _, value = headline(measured(answers, samples, intervals=False))
-    if samples.problem not in CLASS_PROBLEMS:
-        return round(value, 6), round(value, 6)
-    chances, labels = np.stack([np.asarray(answer) for answer in answers]), np.array(samples.targets)
-    right = np.clip(chances[np.arange(len(labels)), labels], PROBABILITY_MIN, 1.0)[labels != NO_CLASS]
-    return round(value, 6), round(float(np.log(right).mean()), 6)
+    return round(value, 6), round(evaluation.trial_score(answers, samples, figure=value), 6)

@@ -19,7 +19,7 @@ from neuromation.workflows import settlement
 from neuromation.workflows.kinds import work_of
 from neuromation.workflows.ordering import CANCELLED
 from neuromation.workflows.plans import Plan, Work
-from neuromation.workflows.pool import buy_missing, close_auction, is_due, open_auction, seconds_left
+from neuromation.workflows.pool import able_and_silent, buy_missing, close_auction, is_due, open_auction, seconds_left
 from neuromation.workflows.verification import verify
 from neuromation.workflows.world import World
 
@@ -93,11 +93,17 @@ def _begin(world: World, conn: sa.Connection, job: Job, plan: Plan, *, now: date
 
 
 def _bidding(world: World, conn: sa.Connection, job: Job, plan: Plan, work: Work, *, now: datetime) -> None:
-    if not is_due(world, conn, market.auction_of(conn, plan.memory["auction"]), now=now):
+    auction = market.auction_of(conn, plan.memory["auction"])
+    if not is_due(world, conn, auction, now=now):
         jobs.schedule(conn, job.id, now + timedelta(seconds=0.2))
         return
+    _, silent = able_and_silent(world, conn, auction, now=now)
     plan, result = close_auction(world, conn, job, plan, now=now)
     if isinstance(result, Infeasible):
+        if silent and plan.memory["auctions"] < world.policy.biddings_max:  # they may have been busy or cut off
+            jobs.emit(conn, job.id, "warning", {"message": result.message, "constraint": result.constraint}, now=now)
+            _keep(conn, job, open_auction(world, conn, job, plan, tasks=plan.tasks, now=now), BUSY_S, now=now)
+            return
         settlement.refund(
             conn, job, reason=f"no feasible pool: {result.message}"[:500], to_state=JobState.REFUNDED, now=now
         )

@@ -17,7 +17,7 @@ from neuromation.learning.errors import ClassesMismatch
 from neuromation.learning.problem import NO_CLASS, Samples
 from neuromation.learning.zoo import get_model
 from neuromation.workflows import publishing
-from neuromation.workflows.learning_data import CLASS_PROBLEMS, check_suits, measured, samples_of
+from neuromation.workflows.learning_data import check_suits, measured, samples_of
 from neuromation.workflows.plans import AuditOrder, Json, Plan, order_of
 from neuromation.workflows.world import World
 
@@ -84,7 +84,7 @@ def _architecture(model: Version) -> str:
 
 def _told(result: Json, answers: list[Any], samples: Samples) -> Json:
     """The result with its worst errors: of classes the sample, its class and the one it was taken for."""
-    if samples.problem not in CLASS_PROBLEMS:
+    if not samples.problem.is_classification:
         return result
     places = [place for place, label in enumerate(samples.targets) if label != NO_CLASS]  # only those were measured
     worst = [

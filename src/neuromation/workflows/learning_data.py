@@ -23,7 +23,6 @@ HELD_OUT_MAX = 2_000
 HELD_OUT_VALUES = 30_000_000  # input values of all held-out samples: what one processor answers in some seconds
 HELD_OUT_MIN = 32
 RESAMPLES = 400  # of an interval: of boxes, each takes a while
-CLASS_PROBLEMS = (Problem.CLASSIFICATION, Problem.AUDIO_CLASSIFICATION)
 
 
 def offers_of(version: Version) -> Offers:
@@ -80,7 +79,7 @@ def held_out(world: World, sha256: str, problem: Problem, spec: InputSpec) -> Sa
 
 def measured(answers: list[Any], samples: Samples, *, intervals: bool = True) -> Json:
     """What is told of answers: of classes the confusion and its figures, of all else every figure of the problem."""
-    if samples.problem not in CLASS_PROBLEMS:
+    if not samples.problem.is_classification:
         return evaluation.measure(answers, samples, resamples=RESAMPLES if intervals else 0).to_json()
     labels = np.array(samples.targets, np.int64)
     known = labels != NO_CLASS

@@ -21,6 +21,7 @@ class Policy:
 
     stake_min: Ntk = Ntk(1_000_000)  # a node works only with so much at stake
     bidding_s: float = 5.0  # an auction also closes as soon as every eligible node has bid
+    biddings_max: int = 3  # how often a job's first auction is held while able nodes are silent and no pool is feasible
     quote_ttl_s: int = 600
     lease_s: float = 60.0
     tick_s: float = 0.1  # how often the worker looks when nobody calls

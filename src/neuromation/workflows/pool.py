@@ -116,7 +116,7 @@ def open_auction(
         tasks=tasks,
         reserve=Ntk(plan.reserve_micro),
         deadline_s=seconds_left(job, now),
-        first=number == 0,
+        first=plan.memory.get("price_per_cu") is None,
         barred=barred,
     )
     closes_at = now + timedelta(seconds=world.policy.bidding_s)
@@ -141,8 +141,14 @@ def is_due(world: World, conn: sa.Connection, auction: Auction, *, now: datetime
     """An auction closes at its time, or as soon as everybody who could bid has."""
     if now >= auction.closes_at:
         return True
+    able, silent = able_and_silent(world, conn, auction, now=now)
+    return able > 0 and silent == 0
+
+
+def able_and_silent(world: World, conn: sa.Connection, auction: Auction, *, now: datetime) -> tuple[int, int]:
+    """How many nodes could bid in an auction now, and how many of those have not."""
     able = [c for c in capabilities(world, conn, auction.request.kind, now=now) if serves(auction.request, c)]
-    return bool(able) and all(market.bid_of(conn, auction.id, c.node_id) for c in able)
+    return len(able), sum(market.bid_of(conn, auction.id, c.node_id) is None for c in able)
 
 
 def close_auction(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
 
 from neuromation import __version__
@@ -17,7 +16,6 @@ from neuromation.jobs.model import BreakReason, Job, NewTask, Task, TaskKind, Ta
 from neuromation.kernel.errors import Invalid
 from neuromation.kernel.hashing import hash_json
 from neuromation.learning import diloco, evaluation
-from neuromation.learning.problem import NO_CLASS
 from neuromation.learning.rounds import Course, outer_step
 from neuromation.learning.weights import (
     REPLAY_TOLERANCE,
@@ -30,7 +28,7 @@ from neuromation.learning.weights import (
 from neuromation.learning.zoo import get_model, initial_weights
 from neuromation.synthetic.formats.manifest import parse_manifest
 from neuromation.workflows import publishing
-from neuromation.workflows.learning_data import CLASS_PROBLEMS, check_suits, headline, held_out, measured
+from neuromation.workflows.learning_data import check_suits, headline, held_out, measured
 from neuromation.workflows.order_dataset import committed_output
 from neuromation.workflows.plans import AuditOrder, Json, Plan, Rejected, order_of
 from neuromation.workflows.world import World
@@ -347,15 +345,12 @@ class _Judge:
 
     def loss(self, weights: Weights) -> float:
         """Of classes the cross-entropy of their probabilities, of all else the loss that the network is trained by."""
-        if self._samples.problem not in CLASS_PROBLEMS:
+        if not self._samples.problem.is_classification:
             from neuromation.learning import engine
 
             module = engine.module_of(weights, self._model, self._config, self._samples.classes)
             return engine.loss_of(module, self._input, self._samples)
-        chances = np.stack([np.asarray(answer) for answer in self._answers(weights)])
-        labels = np.array(self._samples.targets)
-        right = np.clip(chances[np.arange(len(labels)), labels], 1e-9, 1.0)[labels != NO_CLASS]
-        return float(-np.log(right).mean())
+        return -evaluation.log_score(self._answers(weights), self._samples, chance_min=1e-9)
 
     def measured(self, weights: Weights, *, intervals: bool = True) -> Json:
         """The figures of the problem."""

@@ -23,6 +23,7 @@ from neuromation.learning.evaluation.comparison import Comparison, side_by_side
 from neuromation.learning.evaluation.figures import Figure, Report
 from neuromation.learning.evaluation.measuring import measure
 from neuromation.learning.evaluation.predicting import predict, predict_module, predict_onnx, renumbered
+from neuromation.learning.evaluation.scoring import log_score, trial_score
 
 __all__ = [
     "CALIBRATION_BINS",
@@ -37,6 +38,7 @@ __all__ = [
     "Report",
     "accuracy_gain",
     "evaluate",
+    "log_score",
     "measure",
     "onnx_session",
     "predict",
@@ -47,4 +49,5 @@ __all__ = [
     "renumbered",
     "scored",
     "side_by_side",
+    "trial_score",
 ]
