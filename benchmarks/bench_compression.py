@@ -84,7 +84,7 @@ def dice() -> Case:
     held_back, learned = samples.only(range(40)), samples.only(range(40, len(samples)))
     config = {"height": 256, "width": 256, "channels": 16}
     recipe = Recipe(
-        steps=1, batch_size=8, lr=3e-3, augment=Augment(flip_x=0.5, brightness=0.2, contrast=0.2, zoom=(0.8, 1.2))
+        steps=1, batch_size=8, lr=3e-3, augment=Augment(flip_x=True, brightness=0.2, contrast=0.2, zoom=(0.8, 1.2))
     )
     return Case("dice", "heatmap-detector", config, learned, _real_dice(learned) or held_back, recipe, 0.4)
 

@@ -116,7 +116,8 @@ def ours(engine: sa.Engine) -> Names:
 
 def service_contender(engine: sa.Engine, names: Names) -> Contender:
     """One call, one commit: what a request of its own costs."""
-    autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+    # A connection a client, however many: the platform's own pool would let some wait until others are done.
+    autocommit = sa.create_engine(engine.url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def client(load: Load, seed: int) -> Iterator[Step]:
@@ -228,11 +229,15 @@ def measure(contender: Contender, load: Load, *, clients: int, seconds: float, s
 
     def drive(n: int) -> int:
         done = 0
-        with contender.client(load, seed * 1_000 + n) as step:
-            step()  # connected, prepared
-            ready.wait()
-            while not stop.is_set():
-                done += step()
+        try:
+            with contender.client(load, seed * 1_000 + n) as step:
+                step()  # connected, prepared
+                ready.wait()
+                while not stop.is_set():
+                    done += step()
+        except BaseException:
+            ready.abort()  # or the others would wait for this one for ever
+            raise
         return done
 
     with ThreadPoolExecutor(clients) as pool:

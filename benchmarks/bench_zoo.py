@@ -31,7 +31,7 @@ UNIT_SAMPLES = 10_000  # of digits-cnn are one computing unit
 def targets(spec: ModelSpec, settings: Any, count: int) -> list[Any]:
     """Some of every problem: classes in turn, five boxes, stripes."""
     takes = spec.input_of(settings)
-    if spec.problem in (Problem.CLASSIFICATION, Problem.AUDIO_CLASSIFICATION):
+    if spec.problem.is_classification:
         return [number % len(CLASSES) for number in range(count)]
     if spec.problem is Problem.SEGMENTATION:
         return [np.tile(np.arange(takes.width) % len(CLASSES), (takes.height, 1)).astype(np.uint8)] * count

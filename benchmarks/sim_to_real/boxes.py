@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from neuromation.learning.evaluation import measure
+from neuromation.learning.evaluation.figures import Figure, Report
 from neuromation.learning.problem import Answer, Boxes, Problem, Samples
 
 
@@ -56,20 +58,21 @@ def quarters(photos: Samples, side_px: int) -> Samples:
     return Samples(photos.problem, inputs, targets, photos.classes)
 
 
-def intervals_of(answers: Sequence[Answer], samples: Samples, *, seed: int) -> dict[str, tuple[float, float, float]]:
-    """COCO's average precision at an overlap of 0.5 with 95 % intervals: the mean of the classes, any object, each class."""
-    from neuromation.learning.evaluation import measure
+class MeasuredByBoxes:
+    """The figures of a domain of detection: COCO's average precision at an overlap of 0.5."""
 
-    report = measure(answers, samples, seed=seed)
+    def measure(self, answers: Sequence[Answer], samples: Samples) -> dict[str, float]:
+        """The mean of the classes, any object, each class; without intervals, which is fast."""
+        return {name: figure.value for name, figure in _figures(measure(answers, samples, resamples=0)).items()}
+
+    def intervals(
+        self, answers: Sequence[Answer], samples: Samples, seed: int
+    ) -> dict[str, tuple[float, float, float]]:
+        """The same with 95 % intervals."""
+        figures = _figures(measure(answers, samples, seed=seed))
+        return {name: (figure.value, figure.low, figure.high) for name, figure in figures.items()}
+
+
+def _figures(report: Report) -> dict[str, Figure]:
     figures = {"mAP@0.5": report.figures["map50"], "any@0.5": report.figures["any50"]}
-    figures |= {row.name: row.figures["ap50"] for row in report.per_class}
-    return {name: (figure.value, figure.low, figure.high) for name, figure in figures.items()}
-
-
-def precision_of(answers: Sequence[Answer], samples: Samples) -> dict[str, float]:
-    """The same without intervals, which is fast."""
-    from neuromation.learning.evaluation import measure
-
-    report = measure(answers, samples, resamples=0)
-    each = {row.name: row.figures["ap50"].value for row in report.per_class}
-    return {"mAP@0.5": report.figures["map50"].value, "any@0.5": report.figures["any50"].value, **each}
+    return figures | {row.name: row.figures["ap50"] for row in report.per_class}

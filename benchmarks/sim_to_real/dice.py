@@ -7,16 +7,17 @@ counts a die as found whatever its face.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from benchmarks.sim_to_real.boxes import coco_photos, intervals_of, precision_of, quarters
+from benchmarks.sim_to_real.boxes import MeasuredByBoxes, coco_photos, quarters
 from benchmarks.sim_to_real.domain import Bar, Plan, Split, is_for_choosing, real_folder
 from benchmarks.sim_to_real.making import Source, made
 from neuromation.learning.augmentation import Augment
-from neuromation.learning.problem import Answer, Boxes, Problem, Samples
+from neuromation.learning.problem import Boxes, Problem, Samples
 from neuromation.learning.trainer import Recipe
 from neuromation.synthetic import Unit
 
@@ -45,30 +46,36 @@ def sample_of(unit: Unit) -> tuple[Any, Boxes]:
 SOURCE = Source("dice", sample_of, "boxes of dice 1", Problem.DETECTION, CLASSES)
 
 
-class Dice:
+class Dice(MeasuredByBoxes):
     """Dice, found and read by a model that has seen drawn ones."""
 
     name = "dice"
     title = "Dice on a table"
     model = "heatmap-detector"
     bars = (Bar("mAP@0.5", 0.75, 0.95), Bar("any@0.5", 0.95, 0.99))
-    space = (
-        *("dice_mean", "cluster_share", "border_share", "side_mm", "side_spread", "large_share", "null_share"),
-        *("pearl_share", "clear_share", "metal_share", "wood_share", "sharp_share", "plain_share", "tray_share"),
-        *("clutter", "tilt_deg", "distance_m", "distance_spread", "soft_light", "colour_cast", "brightness"),
-        "annotation_margin_px",
-    )
+    space = ("annotation_margin_px", "side_mm", "distance_m", "tilt_deg", "cluster_share", "soft_light", "brightness",
+             "colour_cast")  # fmt: skip
+    unseen: Mapping[str, float] = MappingProxyType({"annotation_margin_px": 0.0})
+
+    def fixed(self) -> dict[str, object]:
+        """Half a photo's width and angle of view, with many dice."""
+        return {
+            "width": PICTURE_PX,
+            "height": PICTURE_PX,
+            "view_deg": 27.0,
+            "labels": [],
+            "dice_mean": 20.0,
+            "spread": 0.3,
+        }
 
     def params(self) -> dict[str, object]:
-        """Half a photo's width and angle of view, with many dice; leant more, as dice far from a photo's middle are seen.
+        """Leant more, as dice far from a photo's middle are seen.
 
         The margin is what suits the photos that were chosen on (3 pixels), times the enlargement.
         """
         return {
-            "width": PICTURE_PX, "height": PICTURE_PX, "view_deg": 27.0, "tilt_deg": 16.0, "labels": [],
-            "dice_mean": 20.0, "spread": 0.3, "border_share": 0.03, "cluster_share": 0.5,
-            "plain_share": 0.55, "soft_light": 0.55, "pearl_share": 0.35,
-            "annotation_margin_px": 4.0,
+            **self.fixed(), "tilt_deg": 16.0, "border_share": 0.03, "cluster_share": 0.5,
+            "plain_share": 0.55, "soft_light": 0.55, "pearl_share": 0.35, "annotation_margin_px": 4.0,
         }  # fmt: skip
 
     def make(self, params: Mapping[str, object], units: int, seed: int) -> Samples:
@@ -99,8 +106,8 @@ class Dice:
     def plan(self, minutes: float, seed: int) -> Plan:
         """A fifth of the time for data."""
         seconds = 60 * minutes
-        units = max(250, min(UNITS_MAX, round(seconds * UNIT_SHARE / UNIT_COST_S)))
-        steps = max(50, round((seconds - units * UNIT_COST_S) / (BATCH * SAMPLE_COST_S)))
+        units = max(BATCH, min(UNITS_MAX, round(seconds * UNIT_SHARE / UNIT_COST_S)))
+        steps = max(10, round((seconds - units * UNIT_COST_S) / (BATCH * SAMPLE_COST_S)))
         scale = PICTURE_PX / PART_PX  # from a picture that fits the input to one of its own size
         augment = Augment(
             flip_x=True, flip_y=True, turn=True, zoom=(0.8 * scale, 1.25 * scale), shift=0.45,
@@ -111,16 +118,6 @@ class Dice:
             weight_decay=0.01, clip_norm=5.0, average=0.998, seed=seed, augment=augment,
         )  # fmt: skip
         return Plan(units, recipe)
-
-    def measure(self, answers: Sequence[Answer], samples: Samples) -> dict[str, float]:
-        """COCO's average precision at an overlap of 0.5."""
-        return precision_of(answers, samples)
-
-    def intervals(
-        self, answers: Sequence[Answer], samples: Samples, seed: int
-    ) -> dict[str, tuple[float, float, float]]:
-        """The same with 95 % intervals."""
-        return intervals_of(answers, samples, seed=seed)
 
 
 DOMAIN = Dice()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,11 @@ class Digits:
     space = ("slant_deg", "slant_spread_deg", "rotation_spread_deg", "jitter", "proportion_spread", "aspect",
              "aspect_spread", "curl", "pen_width", "pen_spread", "pressure", "noise", "break_rate",
              "variant_mix")  # fmt: skip
+    unseen: Mapping[str, float] = MappingProxyType({})
+
+    def fixed(self) -> dict[str, object]:
+        """Nothing."""
+        return {}
 
     def params(self) -> dict[str, object]:
         """The generator's own."""
@@ -77,8 +83,8 @@ class Digits:
     def plan(self, minutes: float, seed: int) -> Plan:
         """Half of the time for data."""
         seconds = 60.0 * minutes
-        units = 500 * max(1, min(UNITS_MAX // 500, round(seconds * 0.5 / UNIT_S / 500)))
-        steps = max(100, min(STEPS_MAX, round((seconds - units * UNIT_S) / (SAMPLE_S * BATCH))))
+        units = 50 * max(1, min(UNITS_MAX // 50, round(seconds * 0.5 / UNIT_S / 50)))
+        steps = max(20, min(STEPS_MAX, round((seconds - units * UNIT_S) / (SAMPLE_S * BATCH))))
         return Plan(
             units,
             Recipe(steps=steps, batch_size=BATCH, lr=4e-3, warmup_steps=steps // 10, average=0.99, seed=seed),

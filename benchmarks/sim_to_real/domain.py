@@ -61,9 +61,14 @@ class Domain(Protocol):
     bars: tuple[Bar, ...]
     space: tuple[str, ...]
     """Names of the generator's parameters that a loop may tune; their ranges are the generator's own."""
+    unseen: Mapping[str, float]
+    """Of these, where a loop begins elsewhere than the generator: what was made the default by looking at the photos."""
+
+    def fixed(self) -> dict[str, object]:
+        """What is made, whatever it looks like: sizes, labels, catalogue."""
 
     def params(self) -> dict[str, object]:
-        """The generator's parameters that are known to do best."""
+        """The generator's parameters that are known to do best, `fixed` among them."""
 
     def make(self, params: Mapping[str, object], units: int, seed: int) -> Samples:
         """Units 0..units-1 of that seed as labelled samples; they are kept on disk and made once."""

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +90,7 @@ class Groceries:
     bars = (Bar("top-1", 0.50, 0.80), Bar("coarse", 0.70, 0.95))
     space = ("fill", "fill_spread", "yaw_deg", "pitch_deg", "roll_deg", "exposure_spread", "white_balance_spread",
              "motion_px", "blur_px", "light", "held")  # fmt: skip
+    unseen: Mapping[str, float] = MappingProxyType({})
 
     @cached_property
     def _folder(self) -> Path:
@@ -99,11 +101,17 @@ class Groceries:
         """Names in the order of the catalogue and of the labels."""
         return tuple(name for name, _ in _classes(self._folder).values())
 
+    def fixed(self) -> dict[str, object]:
+        """Small pictures of the real set's products."""
+        return {
+            "width": SIDE_PX, "height": SIDE_PX, "samples": 1, "labels": [], "naming": "class",
+            "catalogue": _catalogue(self._folder),
+        }  # fmt: skip
+
     def params(self) -> dict[str, object]:
         """Held close, less turned than the generator's own default: a packshot knows one side."""
         return {
-            "width": SIDE_PX, "height": SIDE_PX, "samples": 1, "labels": [], "naming": "class",
-            "catalogue": _catalogue(self._folder), "fill": 0.95, "fill_spread": 0.35, "off_centre": 0.15,
+            **self.fixed(), "fill": 0.95, "fill_spread": 0.35, "off_centre": 0.15,
             "yaw_deg": 42.0, "pitch_deg": 60.0, "roll_deg": 45.0, "exposure_spread": 0.3, "white_balance_spread": 0.12,
         }  # fmt: skip
 
@@ -146,8 +154,8 @@ class Groceries:
     def plan(self, minutes: float, seed: int) -> Plan:
         """A third of the time for data."""
         seconds = 60.0 * minutes
-        units = 500 * max(1, min(UNITS_MAX // 500, round(seconds / 3 / UNIT_S / 500)))
-        steps = max(50, round((seconds - units * UNIT_S) / (SAMPLE_S * BATCH)))
+        units = 50 * max(1, min(UNITS_MAX // 50, round(seconds / 3 / UNIT_S / 50)))
+        steps = max(20, round((seconds - units * UNIT_S) / (SAMPLE_S * BATCH)))
         # Shops' lamps are warm and phones correct them little: hence the strong change of colour.
         augment = Augment(
             zoom=(0.8, 1.3), shift=0.1, rotate_deg=10, brightness=0.3, contrast=0.3, colour=0.5, blur=1.0,

@@ -1,7 +1,8 @@
 """Units of a generator as samples, made once and kept outside the repository; refuses to know what they show.
 
 Data sets are kept in pieces of `PIECE` units under `NEUROMATION_SIM_TO_REAL` (by default ~/.cache/neuromation/sim-to-real),
-named by the generator, its version, the parameters and the seed, so that a larger set of the same recipe continues one.
+named by the generator, its version, the parameters and the seed, so that a larger set of the same recipe continues one;
+the last piece of a set may be smaller.
 """
 
 from __future__ import annotations
@@ -77,9 +78,9 @@ def made(source: Source, params: Mapping[str, object], units: int, seed: int, *,
     facts = {"generator": source.generator, "version": generator.version, "params": dict(params), "seed": seed}
     folder = cache_folder() / f"{source.generator}-{sha256_hex(canonical_json({**facts, 'tag': source.tag}))[:16]}"
     folder.mkdir(parents=True, exist_ok=True)
-    firsts = range(0, units, PIECE)
-    missing = [first for first in firsts if not (folder / f"{first}.npz").exists()]
-    tasks = [(source, dict(params), seed, first, folder / f"{first}.npz") for first in missing]
+    pieces = [(first, min(PIECE, units - first)) for first in range(0, units, PIECE)]
+    missing = [(first, count) for first, count in pieces if not _piece(folder, first, count).exists()]
+    tasks = [(source, dict(params), seed, first, count, _piece(folder, first, count)) for first, count in missing]
     if processes > 1 and len(tasks) > 1:
         with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
             _told(pool.map(_make_piece, tasks), len(tasks))
@@ -87,14 +88,17 @@ def made(source: Source, params: Mapping[str, object], units: int, seed: int, *,
         _told(map(_make_piece, tasks), len(tasks))
     inputs: list[NDArray[Any]] = []
     targets: list[Any] = []
-    for first in firsts:
-        found, labels, cost_s = _read(folder / f"{first}.npz")
-        taken = min(PIECE, units - first)
-        SPENT.units += taken
-        SPENT.cpu_s += cost_s * taken / PIECE
-        inputs += found[:taken]
-        targets += labels[:taken]
+    for first, count in pieces:
+        found, labels, cost_s = _read(_piece(folder, first, count))
+        SPENT.units += count
+        SPENT.cpu_s += cost_s
+        inputs += found
+        targets += labels
     return Samples(source.problem, inputs, targets, source.classes, rate_hz=source.rate_hz)
+
+
+def _piece(folder: Path, first: int, count: int) -> Path:
+    return folder / f"{first}-{count}.npz"
 
 
 def _told(pieces: Any, count: int) -> None:
@@ -112,12 +116,12 @@ def progress(told: str) -> None:
         print(f"\r{told:<70}" if told else "", end="" if told else "\n", file=sys.stderr, flush=True)
 
 
-def _make_piece(task: tuple[Source, dict[str, object], int, int, Path]) -> None:
-    source, raw, seed, first, path = task
+def _make_piece(task: tuple[Source, dict[str, object], int, int, int, Path]) -> None:
+    source, raw, seed, first, count, path = task
     generator = get_generator(source.generator)
     params = parse_params(generator, raw)
     began = cpu_s()
-    samples = [source.sample_of(generator.unit(params, seed, index)) for index in range(first, first + PIECE)]
+    samples = [source.sample_of(generator.unit(params, seed, index)) for index in range(first, first + count)]
     _write(path, samples, cpu_s() - began)
 
 

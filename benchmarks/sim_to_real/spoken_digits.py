@@ -7,6 +7,7 @@ import wave
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -40,14 +41,19 @@ class SpokenDigits:
     space = ("flite_share", "accent_share", "female_share", "tract_spread", "timbre_spread", "roughness", "rate_wpm",
              "rate_spread", "pitch_spread", "liveliness", "speed_spread", "wobble", "breath", "tilt_db", "tone_db",
              "trim", "room_share", "echo_s", "snr_db", "band_share", "codec_share")  # fmt: skip
+    unseen: Mapping[str, float] = MappingProxyType({})
 
     @cached_property
     def _folder(self) -> Path:
         return real_folder("fsdd")
 
-    def params(self) -> dict[str, object]:
-        """The generator's own, with more voices than a small data set needs."""
+    def fixed(self) -> dict[str, object]:
+        """More voices than a small data set needs."""
         return {"speakers": 400}
+
+    def params(self) -> dict[str, object]:
+        """The generator's own."""
+        return self.fixed()
 
     def make(self, params: Mapping[str, object], units: int, seed: int) -> Samples:
         """Recordings of 8 kHz."""
@@ -82,8 +88,8 @@ class SpokenDigits:
     def plan(self, minutes: float, seed: int) -> Plan:
         """Half of the time for data."""
         seconds = 60.0 * minutes
-        units = 500 * max(1, min(UNITS_MAX // 500, round(seconds * 0.5 / UNIT_S / 500)))
-        steps = max(100, min(STEPS_MAX, round((seconds - units * UNIT_S) / (SAMPLE_S * BATCH))))
+        units = 50 * max(1, min(UNITS_MAX // 50, round(seconds * 0.5 / UNIT_S / 50)))
+        steps = max(20, min(STEPS_MAX, round((seconds - units * UNIT_S) / (SAMPLE_S * BATCH))))
         return Plan(
             units,
             Recipe(steps=steps, batch_size=BATCH, lr=4e-3, warmup_steps=steps // 10, average=0.99, seed=seed),

@@ -16,7 +16,9 @@ from neuromation.kernel.rng import unit_rng
 from neuromation.learning.adaptation import Parameter
 from neuromation.learning.errors import BadBudget, BadRecord
 from neuromation.learning.loop import (
+    FINAL,
     FOCUS_MAX,
+    WARM,
     Effort,
     Outcome,
     Plan,
@@ -27,6 +29,7 @@ from neuromation.learning.loop import (
     run_loop,
     without_loop,
 )
+from neuromation.learning.weights import Weights
 
 SPACE = (Parameter("gap", 0.0, 1.0, 0.2), Parameter("blur", 0.1, 10.0, 1.0, log=True))
 
@@ -43,7 +46,13 @@ class Valley:
         return 2.0 + effort.of(900) * 0.1
 
     def trial(
-        self, params: Mapping[str, float], effort: Effort, *, seed: int, class_weights: Sequence[float]
+        self,
+        params: Mapping[str, float],
+        effort: Effort,
+        *,
+        seed: int,
+        class_weights: Sequence[float],
+        start: Weights | None,
     ) -> Outcome:
         if self._dies_after is not None and len(self.asked) >= self._dies_after:
             raise KeyboardInterrupt
@@ -64,7 +73,7 @@ def test_no_loop_spends_more_than_its_budget(budget: float, share: float, seed: 
         assert budget * (1 - share) < 2 * Valley().cost(Effort(1 / 9))
         return
     assert result.spent <= budget
-    assert result.tried[-1].rung == -1
+    assert result.tried[-1].rung == FINAL
     assert result.tried[-1].cost >= 0.9 * share * budget - 2.1
 
 
@@ -82,6 +91,56 @@ def test_a_killed_loop_ends_as_an_unbroken_one(dies_after: int, tmp_path: Path) 
     assert repr(resumed) == repr(unbroken)  # repr: NaN is not equal to itself
     assert len(again.asked) == len(unbroken.tried) - dies_after
     assert len(heard) == len(unbroken.tried)
+
+
+class Pupil(Valley):
+    """A subject that remembers: its weights count the effort that went into them, and more of it is better."""
+
+    def trial(
+        self,
+        params: Mapping[str, float],
+        effort: Effort,
+        *,
+        seed: int,
+        class_weights: Sequence[float],
+        start: Weights | None,
+    ) -> Outcome:
+        judged = super().trial(params, effort, seed=seed, class_weights=class_weights, start=start)
+        learnt = effort.share + (float(start["effort"][0]) if start else 0.0)
+        weights = {"effort": np.array([learnt], np.float32)}
+        return Outcome(judged.score - 1.0 / (1.0 + learnt), judged.figure, judged.class_errors, weights)
+
+
+WARM_PLAN = Plan(budget=1_500.0, final_share=0.4, warm_share=0.3, seed=4)
+
+
+def test_all_trials_go_on_from_the_warm_start_and_the_last_loses_nothing_of_it() -> None:
+    found = run_loop(Pupil(), WARM_PLAN)
+    first, *search, last = found.tried
+    assert (first.rung, last.rung) == (WARM, FINAL)
+    assert first.params == {"gap": 0.2, "blur": 1.0}
+    assert all(t.rung >= 0 for t in search)
+    assert found.final.weights is not None
+    assert found.final.weights["effort"][0] == pytest.approx(first.share + last.share)
+    assert found.spent <= WARM_PLAN.budget
+
+
+@pytest.mark.parametrize("dies_after", [0, 1, 6, None])
+def test_a_killed_loop_trains_its_warm_start_once_more_and_goes_on(dies_after: int | None, tmp_path: Path) -> None:
+    record = tmp_path / "loop.jsonl"
+    unbroken = run_loop(Pupil(), WARM_PLAN, record=tmp_path / "unbroken.jsonl")
+    if dies_after is None:
+        run_loop(Pupil(), WARM_PLAN, record=record)
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            run_loop(Pupil(dies_after=dies_after), WARM_PLAN, record=record)
+    again = Pupil()
+    resumed = run_loop(again, WARM_PLAN, record=record)
+    assert repr(resumed) == repr(unbroken)
+    assert resumed.final.weights == unbroken.final.weights
+    assert record.read_text() == (tmp_path / "unbroken.jsonl").read_text()
+    left = 1 if dies_after is None else len(unbroken.tried) - dies_after  # the last training is wanted at any rate
+    assert len(again.asked) == left + (dies_after != 0)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -147,7 +206,9 @@ def test_a_budget_for_nothing_says_what_is_needed() -> None:
         run_loop(Valley(), Plan(budget=20.0))
 
 
-@pytest.mark.parametrize("wrong", [{"budget": math.nan}, {"rungs": (1.0, 0.5)}, {"keep": 1}, {"final_share": 1.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"budget": math.nan}, {"rungs": (1.0, 0.5)}, {"keep": 1}, {"final_share": 1.0}, {"warm_share": 0.5}]
+)
 def test_a_plan_that_cannot_be_spent_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(BadBudget):
         Plan(**{"budget": 100.0, **wrong})  # type: ignore[arg-type]

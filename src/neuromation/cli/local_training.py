@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,15 +23,17 @@ from neuromation.kernel.errors import Invalid
 if TYPE_CHECKING:
     from neuromation.cli.sample_sets import SampleSet
     from neuromation.learning.evaluation.figures import Report
-    from neuromation.learning.loop import LoopResult, Tried
+    from neuromation.learning.loop import Tried
     from neuromation.learning.problem import InputSpec, Samples
     from neuromation.learning.trainer import Fitted, Recipe
+    from neuromation.learning.weights import Weights
     from neuromation.learning.zoo import ModelSpec
 
 HELD_BACK_SHARE, HELD_BACK_MAX = 0.1, 1_000  # synthetic samples that measure and never train
 CALIBRATION_STEPS, CALIBRATION_UNITS = 8, 16
 SAY_EVERY_S = 10.0
-TRIAL_SHARE = 0.15  # of a loop's budget for one full trial: nine small ones and their promotions take half of it
+FINAL_SHARE, WARM_SHARE = 0.4, 0.3  # of a loop's budget
+TRIAL_SHARE = 0.05  # for one full trial: a bracket of nine with its promotions takes half of the search
 
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="The model's folder; an interrupted run goes on there.")]
 ModelOption = Annotated[str, typer.Option("--model", help="A network of the zoo; see `neuromation model zoo`.")]
@@ -173,8 +175,9 @@ def _run(
     spec, settings, source = trial.spec, trial.settings, trial.generator
     folder.mkdir(parents=True, exist_ok=True)
     trial.calibrate(folder / "speeds.json", full_minutes=minutes * TRIAL_SHARE, data_share=data_share, seed=seed)
-    found = run_loop(trial, Plan(budget=minutes, seed=seed), record=folder / "loop.jsonl", tell=_teller(out))
-    fitted, training = trial.last(found, seed=seed + 1)
+    plan = Plan(budget=minutes, final_share=FINAL_SHARE, warm_share=WARM_SHARE, seed=seed)
+    found = run_loop(trial, plan, record=folder / "loop.jsonl", tell=_teller(out))
+    fitted, training = trial.latest()
     best = {name: round(value, 6) for name, value in found.params.items()}
     params = {**trial.base, **best}
     fresh = trial.made(params, min(FRESH_UNITS, len(training)), FRESH_SEED)
@@ -238,9 +241,9 @@ class _Trials:
             began = time.process_time()
             samples = self.made(self.base, CALIBRATION_UNITS, seed)
             unit_s = (time.process_time() - began) / CALIBRATION_UNITS
-            self._fitted(samples, 1, seed)  # loads and warms what every process does once
+            self._fitted(samples, 1, seed, None)  # loads and warms what every process does once
             began = time.process_time()
-            self._fitted(samples, CALIBRATION_STEPS, seed)
+            self._fitted(samples, CALIBRATION_STEPS, seed, None)
             speeds = {"unit_s": unit_s, "step_s": (time.process_time() - began) / CALIBRATION_STEPS}
             path.write_text(json.dumps(speeds) + "\n", encoding="utf-8")
         seconds = 60 * full_minutes
@@ -252,7 +255,15 @@ class _Trials:
         """Minutes, by the speeds measured at the start."""
         return float(self.full_minutes * effort.share)
 
-    def trial(self, params: Mapping[str, float], effort: Any, *, seed: int, class_weights: Sequence[float]) -> Any:
+    def trial(
+        self,
+        params: Mapping[str, float],
+        effort: Any,
+        *,
+        seed: int,
+        class_weights: Sequence[float],
+        start: Weights | None,
+    ) -> Any:
         """Make, train, measure."""
         from neuromation.learning.evaluation import predict
         from neuromation.learning.loop import draw_by_class, outcome_of
@@ -260,19 +271,14 @@ class _Trials:
         samples = self.made({**self.base, **params}, effort.of(self.units), seed)
         if class_weights and self.spec.problem.is_classification:
             samples = samples.only(draw_by_class(samples.targets, class_weights, len(samples), seed=seed))
-        fitted = self._fitted(samples, effort.of(self.steps), seed)
+        fitted = self._fitted(samples, effort.of(self.steps), seed, start)
         self._latest = fitted, samples
         answers = predict(fitted.weights, self.spec.name, self.settings.model_dump(), self.judged)
-        return outcome_of(answers, self.judged)
+        return replace(outcome_of(answers, self.judged), weights=fitted.weights)
 
-    def last(self, found: LoopResult, *, seed: int) -> tuple[Fitted, Samples]:
-        """The final training's weights and data; trained again when everything was on record."""
-        from neuromation.learning.loop import Effort
-
-        if self._latest is None:
-            last = found.tried[-1]
-            self.trial(last.params, Effort(last.share), seed=seed, class_weights=found.class_weights)
-        assert self._latest is not None
+    def latest(self) -> tuple[Fitted, Samples]:
+        """What the last trial trained, and its data: after a loop those of the final training."""
+        assert self._latest is not None, "a loop always ends with a training"
         return self._latest
 
     def made(self, params: Mapping[str, Any], units: int, seed: int) -> Samples:
@@ -291,12 +297,12 @@ class _Trials:
 
             return samples_made(self.generator, parsed, made(), self.spec.problem, self.spec.input_of(self.settings))
 
-    def _fitted(self, samples: Samples, steps: int, seed: int) -> Fitted:
+    def _fitted(self, samples: Samples, steps: int, seed: int, start: Weights | None) -> Fitted:
         from neuromation.learning.trainer import Recipe, fit
 
         recipe = Recipe(steps=steps, warmup_steps=min(50, steps // 10), seed=seed, **self.recipe)
         with _progress(self.out, recipe) as tell:
-            return fit(self.spec.name, self.settings.model_dump(), samples, recipe, tell=tell)
+            return fit(self.spec.name, self.settings.model_dump(), samples, recipe, start=start, tell=tell)
 
 
 def _check_new(folder: Path) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +11,7 @@ import numpy as np
 
 from neuromation.kernel.rng import SEED_MAX, unit_rng
 from neuromation.learning.errors import BadSpace
+from neuromation.learning.quiet import quiet
 
 SPACE_MAX = 64
 TRIALS_MAX = 2_000
@@ -134,7 +132,7 @@ class Tuner:
             p.name: FloatDistribution(p.low, p.high, log=p.log) for p in self.space
         }
         sampler_seed = int(unit_rng(self._seed, number, "tuner").integers(0, 2**31))
-        with _quiet():
+        with quiet("optuna"):
             sampler = optuna.samplers.TPESampler(
                 seed=sampler_seed,
                 multivariate=True,
@@ -226,21 +224,6 @@ def _at(parameter: Parameter, share: float) -> float:
     else:
         value = parameter.low + (parameter.high - parameter.low) * share
     return min(parameter.high, max(parameter.low, value))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Optuna without its log lines and notes on experimental options."""
-    import optuna
-
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        optuna.logging.set_verbosity(level)
 
 
 def space_from_schema(schema: Mapping[str, Any], names: Sequence[str]) -> list[Parameter]:

@@ -27,7 +27,6 @@ SOUND_MAX = 32_768.0  # int16
 _SHRINK = 0.75  # a picture that shrinks further is averaged first, else small things fall between the pixels
 
 NOTHING = Augment()
-_CLASSES = (Problem.CLASSIFICATION, Problem.AUDIO_CLASSIFICATION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +147,7 @@ def batch(
     inputs, targets = _whole(samples, chosen, spec, augment) or _single(samples, chosen, spec, augment, rng)
     if augment.symbols:
         inputs = augmented(inputs[:, 0], value_max=spec.value_max, rng=rng)[:, None]
-    if augment.mixup and samples.problem in _CLASSES:
+    if augment.mixup and samples.problem.is_classification:
         inputs, targets = _mixed(inputs, class_shares(targets, len(samples.classes)), augment.mixup, rng)
     return inputs, targets
 
@@ -164,7 +163,7 @@ def _whole(
     samples: Samples, chosen: Sequence[int] | NDArray[np.int64], spec: InputSpec, knobs: Augment
 ) -> tuple[NDArray[np.float32], list[Any]] | None:
     """The same for grey pictures of the input's size, at once: one by one takes longer than a small network."""
-    if knobs.one_by_one or spec.rate_hz is not None or spec.channels != 1 or samples.problem not in _CLASSES:
+    if knobs.one_by_one or spec.rate_hz is not None or spec.channels != 1 or not samples.problem.is_classification:
         return None
     pictures = [samples.inputs[int(place)] for place in chosen]
     if any(picture.shape != (spec.height, spec.width) for picture in pictures):

@@ -38,6 +38,7 @@ FIGURE_TITLES = {
     "calibration_error": "Calibration error",
     "map": "mAP@[.5:.95]",
     "map50": "mAP@0.5",
+    "any": "AP@0.5:0.95 of any object",
     "any50": "AP@0.5 of any object",
     "mask_map": "mask mAP@[.5:.95]",
     "mask_map50": "mask mAP@0.5",

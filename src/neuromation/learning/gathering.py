@@ -85,7 +85,7 @@ def gathered(problem: Problem, known: Known) -> Samples:
         BadTrainingData, ClassesMismatch: what is known cannot be.
     """
     targets: list[Any]
-    if problem in (Problem.CLASSIFICATION, Problem.AUDIO_CLASSIFICATION):
+    if problem.is_classification:
         if all(label is None for label in known.labels):
             raise _unknown(problem)
         targets = [NO_CLASS if label is None else label for label in known.labels]

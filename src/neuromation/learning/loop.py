@@ -3,7 +3,9 @@
 Three ideas, each on its own well known, share one budget. Parameters are proposed by an ask/tell optimiser (TPE, in
 `adaptation`). Most are tried cheaply: successive halving (Jamieson and Talwalkar 2016) gives the best third of each
 rung three times the effort, up to full trials. What is left of the budget makes the final set with the parameters
-found, drawing classes that the model confuses on the real samples more often.
+found, drawing classes that the model confuses on the real samples more often. Where a training costs more than a search
+can spend again and again, a model is trained once on the defaults (`warm_share`) and every trial goes on from it: what
+moves then is what better data teach, and the final training loses nothing of what was spent before.
 
 The unit of the budget is the caller's: CPU seconds, computing units or micro-NTK, as `Subject.cost` counts. Every trial
 is a line of a record; a loop that was killed reads it, repeats nothing, and ends as it would have ended.
@@ -14,7 +16,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,10 +28,12 @@ from neuromation.kernel.rng import unit_rng
 from neuromation.learning.adaptation import TRIALS_MAX, Parameter, Tuner, check_space
 from neuromation.learning.errors import BadBudget, BadRecord
 from neuromation.learning.problem import Samples
+from neuromation.learning.weights import Weights
 
 RUNGS_MAX = 6
 RECORD_MAX_BYTES = 16 * 1024 * 1024
-FORMAT = "neuromation-loop/1"
+FORMAT = "neuromation-loop/2"
+FINAL, WARM = -1, -2  # in the place of a rung
 FOCUS_MAX = 3.0  # no class is drawn over three times as often as another: rare errors are noisy
 
 
@@ -53,11 +57,13 @@ class Outcome:
             tells trials apart where an accuracy of some hundred samples cannot.
         figure: the figure that people read (accuracy, mAP), 0..1.
         class_errors: by class, the share of its real validation samples that went wrong; NaN where there are none.
+        weights: what was trained, for trials that go on from it; empty where they were, and no record keeps them.
     """
 
     score: float
     figure: float
     class_errors: tuple[float, ...] = ()
+    weights: Weights | None = field(default=None, compare=False, repr=False)
 
 
 class Subject(Protocol):
@@ -71,9 +77,18 @@ class Subject(Protocol):
         """What a trial of this effort costs, > 0, growing with it; the same number at every call."""
 
     def trial(
-        self, params: Mapping[str, float], effort: Effort, *, seed: int, class_weights: Sequence[float]
+        self,
+        params: Mapping[str, float],
+        effort: Effort,
+        *,
+        seed: int,
+        class_weights: Sequence[float],
+        start: Weights | None,
     ) -> Outcome:
-        """Make samples, train, measure. The same arguments give the same outcome; no weights: all classes alike."""
+        """Make samples, train from `start` or anew, measure; the same arguments give the same outcome.
+
+        No class weights: all classes alike.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +98,7 @@ class Plan:
     Attributes:
         budget: in the unit of `Subject.cost`.
         final_share: of the budget that the final set and training get.
+        warm_share: of the budget for one training on the defaults that all others go on from; 0: each begins anew.
         rungs: efforts of the search, as shares of a full trial, rising.
         keep: one in so many trials of a rung goes up to the next.
         seed: fixes proposals and trials.
@@ -90,6 +106,7 @@ class Plan:
 
     budget: float
     final_share: float = 0.5
+    warm_share: float = 0.0
     rungs: tuple[float, ...] = (1 / 9, 1 / 3, 1.0)
     keep: int = 3
     seed: int = 0
@@ -101,16 +118,25 @@ class Plan:
             raise BadBudget(
                 f"rungs are 1 to {RUNGS_MAX} rising shares of a full trial, over 0 up to 1, not {self.rungs}"
             )
-        if not (math.isfinite(self.budget) and self.budget > 0 and 0 < self.final_share < 1 and 2 <= self.keep <= 10):
+        if not (math.isfinite(self.budget) and self.budget > 0 and 2 <= self.keep <= 10):
             raise BadBudget(
-                f"a loop needs a budget over 0, a final share between 0 and 1 and keeps one trial in 2 to 10, "
-                f"not {self.budget}, {self.final_share}, {self.keep}"
+                f"a loop needs a budget over 0 and keeps one trial in 2 to 10, not {self.budget}, {self.keep}"
             )
+        if not (self.final_share > 0 and self.warm_share >= 0 and self.search_share > 0):
+            raise BadBudget(
+                f"a loop's final share is over 0, its warm share at least 0, and both leave something for the search, "
+                f"not {self.final_share} and {self.warm_share}"
+            )
+
+    @property
+    def search_share(self) -> float:
+        """Of the budget, what is neither the warm start's nor the final training's."""
+        return 1.0 - self.final_share - self.warm_share
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One line of the record. `rung` is -1 for the final training; `of` names the proposal that was tried."""
+    """One line of the record. `of` names the proposal; `rung` counts from 0, is FINAL of the last training, WARM of the first."""
 
     of: int
     rung: int
@@ -122,19 +148,16 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class LoopResult:
-    """The parameters found, everything that was tried, and what it cost; the last of `tried` is the final training."""
+    """The parameters found, everything that was tried, and what it cost; the last of `tried` is `final`, the last training."""
 
     params: dict[str, float]
     tried: tuple[Tried, ...]
     class_weights: tuple[float, ...]
+    final: Outcome
 
     @property
     def spent(self) -> float:
         return sum(t.cost for t in self.tried)
-
-    @property
-    def final(self) -> Outcome:
-        return self.tried[-1].outcome
 
 
 Tell = Callable[[Tried], None]
@@ -149,7 +172,7 @@ def outcome_of(answers: Sequence[Any], samples: Samples) -> Outcome:
     errors: tuple[float, ...] = ()
     if samples.problem.is_classification:
         errors = tuple(1.0 - c.figures["recall"].value for c in report.per_class)
-    return Outcome(trial_score(answers, samples, figure=figure), figure, errors)
+    return Outcome(trial_score(answers, samples, report), figure, errors)
 
 
 @dataclass(slots=True)
@@ -160,6 +183,7 @@ class _Run:
     tell: Tell | None
     tried: list[Tried] = field(default_factory=list)
     heard: int = 0  # lines of the record that were asked for again
+    start: Weights | None = None
 
     @property
     def spent(self) -> float:
@@ -177,16 +201,31 @@ class _Run:
                 )
         else:
             effort = Effort(share)
-            # The search shares one seed, so that trials differ by their parameters; the final one has its own.
-            seed = self.plan.seed if rung >= 0 else self.plan.seed + 1
-            outcome = self.subject.trial(params, effort, seed=seed, class_weights=class_weights)
+            outcome = self._trained(params, effort, rung, class_weights)
             known = Tried(of, rung, share, dict(params), self.subject.cost(effort), outcome)
             _append(self.record, known)
-            self.tried.append(known)
+            self.tried.append(known if rung == FINAL else replace(known, outcome=replace(outcome, weights=None)))
         self.heard += 1
         if self.tell is not None:
             self.tell(known)
         return known
+
+    def _trained(
+        self, params: Mapping[str, float], effort: Effort, rung: int, class_weights: Sequence[float]
+    ) -> Outcome:
+        if rung != WARM and self.plan.warm_share and self.start is None:  # it was on record: trained once more
+            warm = self.tried[0]
+            self._trained(warm.params, Effort(warm.share), WARM, ())
+        # The search shares one seed, so that trials differ by their parameters; the others have their own.
+        seed = self.plan.seed + {WARM: 2, FINAL: 1}.get(rung, 0)
+        outcome = self.subject.trial(params, effort, seed=seed, class_weights=class_weights, start=self.start)
+        if rung == WARM:
+            self.start = outcome.weights
+        return outcome
+
+    def again(self, last: Tried, class_weights: Sequence[float]) -> Outcome:
+        """A recorded trial's outcome with its weights."""
+        return self._trained(last.params, Effort(last.share), last.rung, class_weights)
 
 
 def run_loop(subject: Subject, plan: Plan, *, record: Path | None = None, tell: Tell | None = None) -> LoopResult:
@@ -203,18 +242,25 @@ def run_loop(subject: Subject, plan: Plan, *, record: Path | None = None, tell: 
     """
     space = check_space(subject.space)
     run = _Run(subject, plan, record, tell, _read(record, _fingerprint(subject, plan)))
-    searching = plan.budget * (1.0 - plan.final_share)
-    _check_budget(subject, plan, searching)
-    best = _search(run, Tuner(space, seed=plan.seed), searching)
+    _check_budget(subject, plan)
+    if plan.warm_share:
+        run.attempt(0, WARM, affordable(subject, plan.budget * plan.warm_share), _defaults(space))
+    best = _search(run, Tuner(space, seed=plan.seed), plan.budget * (1.0 - plan.final_share))
     weights = class_weights(best.outcome.class_errors)
-    run.attempt(best.of, -1, affordable(subject, plan.budget - run.spent), best.params, weights)
-    return LoopResult(best.params, tuple(run.tried[: run.heard]), weights)
+    last = run.attempt(best.of, FINAL, affordable(subject, plan.budget - run.spent), best.params, weights)
+    final = run.again(last, weights) if last.outcome.weights == {} else last.outcome
+    return LoopResult(best.params, tuple(run.tried[: run.heard]), weights, final)
 
 
 def without_loop(subject: Subject, plan: Plan) -> Outcome:
     """The yardstick: the default parameters and one training get the whole budget."""
-    params = {p.name: float(p.default) for p in check_space(subject.space)}
-    return subject.trial(params, Effort(affordable(subject, plan.budget)), seed=plan.seed + 1, class_weights=())
+    effort = Effort(affordable(subject, plan.budget))
+    params = _defaults(check_space(subject.space))
+    return subject.trial(params, effort, seed=plan.seed + 1, class_weights=(), start=None)
+
+
+def _defaults(space: Sequence[Parameter]) -> dict[str, float]:
+    return {p.name: float(p.default) for p in space}
 
 
 def affordable(subject: Subject, budget: float) -> float:
@@ -283,15 +329,15 @@ def hard_first(losses: Sequence[float], *, share: float = 0.5, seed: int) -> NDA
     return rng.permutation(np.concatenate([plain, drawn])).astype(np.int64)
 
 
-def _search(run: _Run, tuner: Tuner, budget: float) -> Tried:
-    """Brackets of successive halving until the next would cost too much; the best trial of the highest rung."""
+def _search(run: _Run, tuner: Tuner, until: float) -> Tried:
+    """Brackets of successive halving until the next would spend more than `until`; the best of the highest rung."""
     subject, plan = run.subject, run.plan
     costs = [subject.cost(Effort(share)) for share in plan.rungs]
     width = plan.keep ** (len(plan.rungs) - 1)
     while len(tuner.trials) < TRIALS_MAX - width:
-        left = budget - run.spent
+        left = until - run.spent
         # A bracket that can be finished; at first also one that cannot, which is better than no search.
-        count = _bracket(costs, plan.keep, width, left) or (0 if run.heard else min(width, int(left // costs[0])))
+        count = _bracket(costs, plan.keep, width, left) or (0 if tuner.trials else min(width, int(left // costs[0])))
         if count == 0:
             break
         standing = [run.attempt(t.number, 0, plan.rungs[0], t.params) for t in tuner.ask(count)]
@@ -299,7 +345,7 @@ def _search(run: _Run, tuner: Tuner, budget: float) -> Tried:
             tuner.tell(trial.of, trial.outcome.score)
         for rung, share in enumerate(plan.rungs[1:], 1):
             kept = _best_first(standing)[: max(1, len(standing) // plan.keep)]
-            if len(kept) * costs[rung] > budget - run.spent:
+            if len(kept) * costs[rung] > until - run.spent:
                 break
             standing = [run.attempt(t.of, rung, share, t.params) for t in kept]
     tried = run.tried[: run.heard]
@@ -322,12 +368,13 @@ def _best_first(tried: Sequence[Tried]) -> list[Tried]:
     return sorted(tried, key=lambda t: (-t.outcome.score, t.of))
 
 
-def _check_budget(subject: Subject, plan: Plan, searching: float) -> None:
+def _check_budget(subject: Subject, plan: Plan) -> None:
     least = subject.cost(Effort(plan.rungs[0]))
-    if 2 * least > searching or affordable(subject, plan.budget - searching) <= 0:
+    smallest = min(share for share in (plan.final_share, plan.warm_share) if share)
+    if 2 * least > plan.budget * plan.search_share or affordable(subject, plan.budget * smallest) <= 0:
         raise BadBudget(
-            f"a budget of {plan.budget:g} does not pay for two trials of {least:g} and a final training; give at least "
-            f"{2 * least / (1.0 - plan.final_share):g}"
+            f"a budget of {plan.budget:g} does not pay for two trials of {least:g} and a training before or after; "
+            f"give at least {2 * least / plan.search_share:g}"
         )
 
 
@@ -362,7 +409,7 @@ def _read(record: Path | None, fingerprint: str) -> list[Tried]:
 def _tried(line: Mapping[str, Any]) -> Tried:
     found = line["outcome"]
     errors = tuple(math.nan if e is None else float(e) for e in found["class_errors"])
-    outcome = Outcome(float(found["score"]), float(found["figure"]), errors)
+    outcome = Outcome(float(found["score"]), float(found["figure"]), errors, {} if found["weights"] else None)
     params = {str(k): float(v) for k, v in line["params"].items()}
     return Tried(int(line["of"]), int(line["rung"]), float(line["share"]), params, float(line["cost"]), outcome)
 
@@ -370,7 +417,15 @@ def _tried(line: Mapping[str, Any]) -> Tried:
 def _append(record: Path | None, tried: Tried) -> None:
     if record is None:
         return
-    line = asdict(tried)
-    line["outcome"]["class_errors"] = [None if math.isnan(e) else e for e in tried.outcome.class_errors]
+    outcome = tried.outcome
+    line = {
+        **{name: getattr(tried, name) for name in ("of", "rung", "share", "params", "cost")},
+        "outcome": {
+            "score": outcome.score,
+            "figure": outcome.figure,
+            "class_errors": [None if math.isnan(e) else e for e in outcome.class_errors],
+            "weights": outcome.weights is not None,
+        },
+    }
     with record.open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")

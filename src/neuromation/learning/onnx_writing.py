@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +15,7 @@ from neuromation.learning.errors import BadExport, ExportDisagrees
 from neuromation.learning.evaluation.classifiers import onnx_session
 from neuromation.learning.evaluation.predicting import in_use, onnx_run
 from neuromation.learning.problem import Answer, Boxes, InputSpec
+from neuromation.learning.quiet import quiet
 from neuromation.learning.zoo import Exporter
 
 if TYPE_CHECKING:
@@ -52,7 +50,7 @@ def to_onnx(module: Learner, spec: InputSpec, inputs: NDArray[np.float32], expor
         "input_names": [input_name(spec)],
         "output_names": list(output_names(module, spec)),
     }
-    with _quiet():
+    with quiet("torch.onnx", "onnxscript", "onnx_ir"):
         try:
             if exporter is Exporter.TRACED:
                 return _traced(module, torch.from_numpy(inputs[:1]), names)
@@ -165,19 +163,3 @@ def _without_source_notes(proto: Any) -> bytes:
     proto.producer_name, proto.producer_version = "neuromation", ""
     onnx.checker.check_model(proto)
     return bytes(proto.SerializeToString(deterministic=True))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter without its warnings and log lines, which speak to its own developers."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -32,6 +32,7 @@ _EXPLAINED = {
     "calibration_error": "how far confidence and truth are apart on average; 0 is best",
     "map": "COCO's mean average precision over IoU 0.5 to 0.95",
     "map50": "mean average precision at IoU 0.5",
+    "any": "mean average precision over IoU 0.5 to 0.95 whatever class is said",
     "any50": "average precision at IoU 0.5 whatever class is said",
     "mask_map": "the same as mAP, of masks",
     "mask_map50": "the same as mAP@0.5, of masks",

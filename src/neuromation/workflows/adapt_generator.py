@@ -20,12 +20,13 @@ from neuromation.kernel.errors import Invalid
 from neuromation.learning import evaluation
 from neuromation.learning.adaptation import Parameter, Trial, Tuner, around, best
 from neuromation.learning.errors import ClassesMismatch
+from neuromation.learning.loop import outcome_of
 from neuromation.learning.problem import Samples
 from neuromation.learning.weights import weights_from_bytes, weights_hash
 from neuromation.learning.zoo import get_model, initial_weights
 from neuromation.synthetic.generator import check_exact, get_generator, parse_params, search_space
 from neuromation.workflows import publishing
-from neuromation.workflows.learning_data import check_suits, headline, measured, samples_of
+from neuromation.workflows.learning_data import check_suits, samples_of
 from neuromation.workflows.order_dataset import committed_output, share_max_bp
 from neuromation.workflows.plans import AuditOrder, Json, Plan, Rejected, order_of
 from neuromation.workflows.train_model import pins, weights_agree
@@ -249,6 +250,5 @@ def _measure(
     weights = weights_from_bytes(
         committed_output(world, task, WEIGHTS), initial_weights(order.model, config, classes, 0)
     )
-    answers = evaluation.predict(weights, order.model, config, samples)
-    _, value = headline(measured(answers, samples, intervals=False))
-    return round(value, 6), round(evaluation.trial_score(answers, samples, figure=value), 6)
+    outcome = outcome_of(evaluation.predict(weights, order.model, config, samples), samples)
+    return round(outcome.figure, 6), round(outcome.score, 6)

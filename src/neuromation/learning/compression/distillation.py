@@ -64,7 +64,7 @@ def imitation(
     problem: Problem, own: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor], *, temperature: float
 ) -> torch.Tensor:
     """How far a student's raw outputs are from its teacher's, a scalar >= 0, 0 for equal ones."""
-    if problem in (Problem.CLASSIFICATION, Problem.AUDIO_CLASSIFICATION, Problem.SEGMENTATION):
+    if problem.is_classification or problem is Problem.SEGMENTATION:
         return _divergence(own[0], wanted[0], temperature).mean()
     if _are_maps(wanted):
         return _maps(own, wanted, temperature)

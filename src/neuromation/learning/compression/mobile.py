@@ -8,9 +8,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 
 from neuromation.learning.compression.latency import WATCH_S, fastest_ms
 from neuromation.learning.errors import BadExport
+from neuromation.learning.quiet import quiet
 
 if TYPE_CHECKING:
     import torch
@@ -48,7 +47,7 @@ def mobile_program(module: Learner, inputs: NDArray[np.float32], *, int8: bool =
 
     module.eval()
     example = (_laid_out(inputs[:1]),)
-    with _quiet():
+    with quiet(""), contextlib.redirect_stdout(io.StringIO()):
         try:
             from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
             from executorch.exir import to_edge_transform_and_lower
@@ -85,7 +84,7 @@ def _in_8_bits(program: Any, inputs: NDArray[np.float32]) -> Any:
 
 def mobile_run(data: bytes) -> Callable[[NDArray[np.float32]], Sequence[NDArray[np.float32]]]:
     """What runs a batch of 1 through a program. Raises BadExport when ExecuTorch cannot load it."""
-    with _quiet():
+    with quiet(""), contextlib.redirect_stdout(io.StringIO()):
         from executorch.runtime import Runtime
 
         try:
@@ -103,17 +102,3 @@ def mobile_ms(data: bytes, inputs: NDArray[np.float32], *, watch_s: float = WATC
     """Of one input by ExecuTorch's own runtime, here."""
     run = mobile_run(data)
     return fastest_ms(lambda: run(inputs[:1]), watch_s=watch_s)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what the compilers say to their own developers, on whichever stream."""
-    logger = logging.getLogger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

@@ -5,11 +5,8 @@ Weights are quantised for every channel apart, activations for every tensor, in 
 
 from __future__ import annotations
 
-import logging
 import tempfile
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ from numpy.typing import NDArray
 
 from neuromation.learning.errors import BadCalibration, BadExport, UnknownOperators
 from neuromation.learning.evaluation.classifiers import onnx_session
+from neuromation.learning.quiet import quiet
 
 CALIBRATION_MIN = 2
 # Arithmetic that gains by 8 bits; spectra, normalisation and the like keep their range in float.
@@ -58,7 +56,7 @@ def quantised(data: bytes, inputs: NDArray[np.float32], *, keep_ends: bool = Fal
             f"quantising needs {CALIBRATION_MIN} or more typical samples, not {len(inputs)}; a hundred serve well"
         )
     name = checked_session(data).get_inputs()[0].name
-    with tempfile.TemporaryDirectory(prefix="neuromation-int8-") as folder, _quiet():
+    with tempfile.TemporaryDirectory(prefix="neuromation-int8-") as folder, quiet(""):
         source, ready, made = (Path(folder) / part for part in ("float.onnx", "ready.onnx", "int8.onnx"))
         source.write_bytes(data)
         try:
@@ -125,16 +123,3 @@ def _reader(name: str, inputs: NDArray[np.float32]) -> Any:
             return None if row is None else {name: row[None]}
 
     return Reader(list(inputs))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    logger = logging.getLogger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

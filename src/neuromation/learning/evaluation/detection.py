@@ -25,7 +25,7 @@ BACKGROUND = "(nothing)"
 class DetectionSheet:
     """The objects found and to be found, matched once.
 
-    Figures: `map` (IoU 0.5 to 0.95), `map50`, `any50` (the AP at IoU 0.5 of "an object", whatever class is said), and
+    Figures: `map` (IoU 0.5 to 0.95), `map50`, `any` and `any50` (the same of "an object", whatever class is said), and
     `precision`, `recall`, `f1` over all objects at the score of the best F1, or at `alarm_score` when it is given.
     `false_alarms` are detections of at least that score per picture without objects. Masks add `mask_map`, `mask_map50`.
     """
@@ -61,7 +61,8 @@ class DetectionSheet:
             each, each50 = curves.mean(axis=2), curves[:, :, 0]
             found |= {f"{prefix}map": _mean(each), f"{prefix}map50": _mean(each50)}
             found |= {f"class_{prefix}ap": each, f"class_{prefix}ap50": each50}
-        found["any50"] = average_precision(self._any, weights, ious=1)[:, 0]
+        whatever = average_precision(self._any, weights)
+        found |= {"any": whatever.mean(axis=1), "any50": whatever[:, 0]}
         hits, given, wanted = (weights @ counts for counts in (self._hits, self._given, self._wanted))
         found |= _rates(hits.sum(axis=1), given.sum(axis=1), wanted.sum(axis=1), "")
         found |= _rates(hits, given, wanted, "class_")

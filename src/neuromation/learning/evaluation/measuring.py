@@ -75,7 +75,7 @@ def measure(
 def _sheet(
     answers: Sequence[Any], samples: Samples, coarse: Mapping[str, str] | None, alarm_score: float | None
 ) -> AnySheet:
-    if samples.problem in (Problem.CLASSIFICATION, Problem.AUDIO_CLASSIFICATION):
+    if samples.problem.is_classification:
         return ClassificationSheet(answers, samples, coarse=coarse, alarm_score=alarm_score)
     if samples.problem is Problem.SEGMENTATION:
         return SegmentationSheet(answers, samples, alarm_share=alarm_score)

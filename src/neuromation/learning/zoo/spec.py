@@ -124,7 +124,10 @@ class ModelSpec:
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"]) or "config"
-            raise BadConfig(f"the configuration of {self.name} is wrong at {place}: {first['msg']}") from error
+            reason = first["msg"]
+            if first["type"] == "extra_forbidden":
+                reason = f"there is no such setting; {self.name} has {', '.join(self.config_model.model_fields)}"
+            raise BadConfig(f"the configuration of {self.name} is wrong at {place}: {reason}") from error
 
 
 def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
