@@ -17,8 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.sim_to_real.domain import NAMES, Domain, RealDataMissing, domain_of
-from benchmarks.sim_to_real.session import Figure, Outcome, synthetic_run, yardstick_run
+from benchmarks.sim_to_real.session import Outcome, synthetic_run, yardstick_run
 from neuromation.learning.domain_gap_start import warm_start_from_folder
+from neuromation.learning.evaluation.figures import Figure
 from neuromation.learning.weights import Weights, weights_to_bytes
 from neuromation.learning.zoo import initial_weights
 
@@ -91,7 +92,7 @@ def show(domain: Domain, outcomes: Sequence[Outcome]) -> None:
 
 
 def _cell(figure: Figure | None) -> str:
-    return f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]" if figure else ""
+    return str(figure or "")
 
 
 def _minutes(seconds: float) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.sim_to_real.boxes import MeasuredByBoxes, coco_photos
-from benchmarks.sim_to_real.domain import Bar, Plan, Split, is_for_choosing, real_folder
+from benchmarks.sim_to_real.domain import Bar, Domain, Plan, Split, is_for_choosing, real_folder
 from benchmarks.sim_to_real.making import Source, made
 from neuromation.learning.augmentation import Augment
 from neuromation.learning.problem import Boxes, Problem, Samples
@@ -37,7 +37,7 @@ def sample_of(unit: Unit) -> tuple[Any, Boxes]:
 SOURCE = Source("blood-cells", sample_of, "boxes of cells at half size 1", Problem.DETECTION, CLASSES)
 
 
-class BloodCells(MeasuredByBoxes):
+class BloodCells(MeasuredByBoxes, Domain):
     """Cells, found and told apart by a model that has seen drawn smears."""
 
     name = "blood-cells"

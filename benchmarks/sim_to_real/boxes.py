@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from neuromation.learning.evaluation import measure
 from neuromation.learning.evaluation.figures import Figure, Report
-from neuromation.learning.problem import Answer, Boxes, Problem, Samples
+from neuromation.learning.problem import Boxes, Problem, Samples
 
 
 def coco_photos(
@@ -61,18 +60,7 @@ def quarters(photos: Samples, side_px: int) -> Samples:
 class MeasuredByBoxes:
     """The figures of a domain of detection: COCO's average precision at an overlap of 0.5."""
 
-    def measure(self, answers: Sequence[Answer], samples: Samples) -> dict[str, float]:
-        """The mean of the classes, any object, each class; without intervals, which is fast."""
-        return {name: figure.value for name, figure in _figures(measure(answers, samples, resamples=0)).items()}
-
-    def intervals(
-        self, answers: Sequence[Answer], samples: Samples, seed: int
-    ) -> dict[str, tuple[float, float, float]]:
-        """The same with 95 % intervals."""
-        figures = _figures(measure(answers, samples, seed=seed))
-        return {name: (figure.value, figure.low, figure.high) for name, figure in figures.items()}
-
-
-def _figures(report: Report) -> dict[str, Figure]:
-    figures = {"mAP@0.5": report.figures["map50"], "any@0.5": report.figures["any50"]}
-    return figures | {row.name: row.figures["ap50"] for row in report.per_class}
+    def figures(self, report: Report) -> dict[str, Figure]:
+        """The mean of the classes, any object, each class."""
+        found = {"mAP@0.5": report.figures["map50"], "any@0.5": report.figures["any50"]}
+        return found | {row.name: row.figures["ap50"] for row in report.per_class}

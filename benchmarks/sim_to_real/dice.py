@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.sim_to_real.boxes import MeasuredByBoxes, coco_photos, quarters
-from benchmarks.sim_to_real.domain import Bar, Plan, Split, is_for_choosing, real_folder
+from benchmarks.sim_to_real.domain import Bar, Domain, Plan, Split, is_for_choosing, real_folder
 from benchmarks.sim_to_real.making import Source, made
 from neuromation.learning.augmentation import Augment
 from neuromation.learning.problem import Boxes, Problem, Samples
@@ -46,7 +46,7 @@ def sample_of(unit: Unit) -> tuple[Any, Boxes]:
 SOURCE = Source("dice", sample_of, "boxes of dice 1", Problem.DETECTION, CLASSES)
 
 
-class Dice(MeasuredByBoxes):
+class Dice(MeasuredByBoxes, Domain):
     """Dice, found and read by a model that has seen drawn ones."""
 
     name = "dice"

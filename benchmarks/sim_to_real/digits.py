@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.sim_to_real.domain import Bar, Plan, RealDataMissing, Split, is_for_choosing
+from benchmarks.sim_to_real.domain import Bar, Domain, Plan, RealDataMissing, Split, is_for_choosing
 from benchmarks.sim_to_real.making import Source, made
-from neuromation.learning.problem import Answer, Problem, Samples
+from neuromation.learning.evaluation.figures import Figure, Report
+from neuromation.learning.problem import Problem, Samples
 from neuromation.learning.trainer import Recipe
 from neuromation.synthetic import Unit
 
@@ -25,7 +25,7 @@ def sample_of(unit: Unit) -> tuple[NDArray[np.uint8], int]:
     return unit.image.astype(np.uint8), unit.label
 
 
-class Digits:
+class Digits(Domain):
     """Scanned digits of 13 people, read by a model that has seen a procedural pen."""
 
     name = "digits"
@@ -35,11 +35,6 @@ class Digits:
     space = ("slant_deg", "slant_spread_deg", "rotation_spread_deg", "jitter", "proportion_spread", "aspect",
              "aspect_spread", "curl", "pen_width", "pen_spread", "pressure", "noise", "break_rate",
              "variant_mix")  # fmt: skip
-    unseen: Mapping[str, float] = MappingProxyType({})
-
-    def fixed(self) -> dict[str, object]:
-        """Nothing."""
-        return {}
 
     def params(self) -> dict[str, object]:
         """The generator's own."""
@@ -71,10 +66,9 @@ class Digits:
             names=[names[i] for i in kept],
         )
 
-    def measure(self, answers: Sequence[Answer], samples: Samples) -> dict[str, float]:
+    def figures(self, report: Report) -> dict[str, Figure]:
         """Share of pictures with the right digit."""
-        given = [int(np.argmax(np.asarray(answer))) for answer in answers]
-        return {"accuracy": float(np.mean(np.array(given) == np.array(samples.targets)))}
+        return {"accuracy": report.figures["accuracy"]}
 
     def config(self) -> dict[str, object]:
         """The network's size."""

@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from neuromation.learning.problem import Answer, Samples
+    from neuromation.learning.evaluation.figures import Figure, Report
+    from neuromation.learning.problem import Samples
     from neuromation.learning.trainer import Recipe
 
 # Parameters and recipes are chosen by looking at `choose` alone; `report` is what is claimed; `train` is the yardstick's.
@@ -36,7 +38,7 @@ class RealDataMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One figure of a domain, a key of what `measure` gives: the value to reach, and the one to aim at."""
+    """One figure of a domain, a key of what `figures` gives: the value to reach, and the one to aim at."""
 
     figure: str
     reach: float
@@ -61,11 +63,17 @@ class Domain(Protocol):
     bars: tuple[Bar, ...]
     space: tuple[str, ...]
     """Names of the generator's parameters that a loop may tune; their ranges are the generator's own."""
-    unseen: Mapping[str, float]
+    unseen: Mapping[str, float] = MappingProxyType({})
     """Of these, where a loop begins elsewhere than the generator: what was made the default by looking at the photos."""
+
+    @property
+    def coarse(self) -> Mapping[str, str] | None:
+        """The coarse class of each class, where there are any."""
+        return None
 
     def fixed(self) -> dict[str, object]:
         """What is made, whatever it looks like: sizes, labels, catalogue."""
+        return {}
 
     def params(self) -> dict[str, object]:
         """The generator's parameters that are known to do best, `fixed` among them."""
@@ -82,8 +90,8 @@ class Domain(Protocol):
     def plan(self, minutes: float, seed: int) -> Plan:
         """How much data and training fit into so many minutes of one thread, by costs measured before."""
 
-    def measure(self, answers: Sequence[Answer], samples: Samples) -> dict[str, float]:
-        """The figures of answers to samples, the first of `bars` among them."""
+    def figures(self, report: Report) -> dict[str, Figure]:
+        """What is told of a report, the first of `bars` among it."""
 
 
 @runtime_checkable
@@ -95,16 +103,6 @@ class TrainedOnParts(Protocol):
 
     def make_whole(self, units: int, seed: int) -> Samples:
         """Made samples as they come in use, to measure on."""
-
-
-@runtime_checkable
-class Bootstrapped(Protocol):
-    """A domain with intervals of its own, where measuring every resample anew would take minutes."""
-
-    def intervals(
-        self, answers: Sequence[Answer], samples: Samples, seed: int
-    ) -> dict[str, tuple[float, float, float]]:
-        """The figures of `measure`, each with the ends of its 95 % interval by bootstrap over samples."""
 
 
 def domain_of(name: str) -> Domain:

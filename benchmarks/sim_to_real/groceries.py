@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import csv
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.sim_to_real.domain import Bar, Plan, Split, is_for_choosing, real_folder
+from benchmarks.sim_to_real.domain import Bar, Domain, Plan, Split, is_for_choosing, real_folder
 from benchmarks.sim_to_real.making import Source, made
 from neuromation.learning.augmentation import Augment
-from neuromation.learning.problem import Answer, Problem, Samples
+from neuromation.learning.evaluation.figures import Figure, Report
+from neuromation.learning.problem import Problem, Samples
 from neuromation.learning.trainer import Recipe
 from neuromation.synthetic import Unit
 
@@ -81,7 +81,7 @@ def _classes(folder: Path) -> dict[int, tuple[str, str]]:
     return {int(row["Class ID (int)"]): (row["Class Name (str)"], row["Coarse Class Name (str)"]) for row in rows}
 
 
-class Groceries:
+class Groceries(Domain):
     """31 packaged products, recognised in photos from stores by a model that has seen their packshots."""
 
     name = "groceries"
@@ -90,7 +90,6 @@ class Groceries:
     bars = (Bar("top-1", 0.50, 0.80), Bar("coarse", 0.70, 0.95))
     space = ("fill", "fill_spread", "yaw_deg", "pitch_deg", "roll_deg", "exposure_spread", "white_balance_spread",
              "motion_px", "blur_px", "light", "held")  # fmt: skip
-    unseen: Mapping[str, float] = MappingProxyType({})
 
     @cached_property
     def _folder(self) -> Path:
@@ -137,15 +136,14 @@ class Groceries:
             names=[row["file"] for row in rows],
         )
 
-    def measure(self, answers: Sequence[Answer], samples: Samples) -> dict[str, float]:
+    @property
+    def coarse(self) -> dict[str, str]:
+        """By product."""
+        return dict(_classes(self._folder).values())
+
+    def figures(self, report: Report) -> dict[str, Figure]:
         """Share of photos with the right product, and with a product of the right coarse class."""
-        coarse = np.array([kind for _, kind in _classes(self._folder).values()])
-        given = np.array([int(np.argmax(np.asarray(answer))) for answer in answers])
-        true = np.array(samples.targets, np.int64)
-        return {
-            "top-1": float(np.mean(given == true)),
-            "coarse": float(np.mean(coarse[given] == coarse[true])),
-        }
+        return {"top-1": report.figures["accuracy"], "coarse": report.figures["coarse_accuracy"]}
 
     def config(self) -> dict[str, object]:
         """A stem that reduces by 4: on a processor more pictures teach more than more pixels."""

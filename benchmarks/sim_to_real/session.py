@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from benchmarks.sim_to_real.domain import Bootstrapped, Domain, RealDataMissing, TrainedOnParts
+from benchmarks.sim_to_real.domain import Domain, RealDataMissing, TrainedOnParts
 from benchmarks.sim_to_real.making import SPENT, cpu_s, progress
-from neuromation.kernel.rng import unit_rng
-from neuromation.learning.problem import Answer, Samples
+from neuromation.learning.evaluation.figures import RESAMPLES, Figure
+from neuromation.learning.problem import Samples
 
 if TYPE_CHECKING:
     from neuromation.learning.trainer import Recipe
     from neuromation.learning.weights import Weights
 
-RESAMPLES = 300
 HELD_BACK_SHARE, HELD_BACK_MAX = 0.1, 500  # made samples that measure and never train
 HELD_BACK_SEED = 1_000_003
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A figure with its 95 % interval, a percentile bootstrap over samples."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(slots=True)
@@ -51,19 +38,12 @@ class Outcome:
         return asdict(self)
 
 
-def figures_of(domain: Domain, answers: Sequence[Answer], samples: Samples, *, seed: int = 0) -> dict[str, Figure]:
-    """The domain's figures with their intervals."""
-    if isinstance(domain, Bootstrapped):
-        return {name: Figure(*bounds) for name, bounds in domain.intervals(answers, samples, seed).items()}
-    point = domain.measure(answers, samples)
-    rng = unit_rng(seed, 0, "sim-to-real")
-    drawn: dict[str, list[float]] = {name: [] for name in point}
-    for _ in range(RESAMPLES):
-        chosen = rng.integers(len(samples), size=len(samples))
-        for name, value in domain.measure([answers[i] for i in chosen], samples.only(chosen)).items():
-            drawn[name].append(value)
-    bounds = {name: np.nanquantile(values, [0.025, 0.975]) for name, values in drawn.items()}
-    return {name: Figure(value, float(bounds[name][0]), float(bounds[name][1])) for name, value in point.items()}
+def figures_of(domain: Domain, weights: Weights, samples: Samples, *, resamples: int = RESAMPLES) -> dict[str, Figure]:
+    """The domain's figures of a model on these samples, with 95 % intervals unless nothing is drawn again."""
+    from neuromation.learning import evaluation
+
+    answers = evaluation.predict(weights, domain.model, domain.config(), samples)
+    return domain.figures(evaluation.measure(answers, samples, resamples=resamples, coarse=domain.coarse))
 
 
 def train(domain: Domain, samples: Samples, recipe: Recipe, start: Weights | None = None) -> tuple[Weights, float]:
@@ -140,11 +120,4 @@ def measure_into(outcome: Outcome, domain: Domain, weights: Weights, parts: dict
     """Fill in an outcome's figures."""
     for part, samples in parts.items():
         outcome.samples[part] = len(samples)
-        outcome.figures[part] = figures_of(domain, answers_of(domain, weights, samples), samples)
-
-
-def answers_of(domain: Domain, weights: Weights, samples: Samples) -> list[Answer]:
-    """The model's answers, in pixels of the samples."""
-    from neuromation.learning import evaluation
-
-    return list(evaluation.predict(weights, domain.model, domain.config(), samples))
+        outcome.figures[part] = figures_of(domain, weights, samples)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import csv
 import wave
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.sim_to_real.domain import Bar, Plan, RealDataMissing, Split, is_for_choosing, real_folder
+from benchmarks.sim_to_real.domain import Bar, Domain, Plan, RealDataMissing, Split, is_for_choosing, real_folder
 from benchmarks.sim_to_real.making import Source, made
-from neuromation.learning.problem import Answer, Problem, Samples
+from neuromation.learning.evaluation.figures import Figure, Report
+from neuromation.learning.problem import Problem, Samples
 from neuromation.learning.trainer import Recipe
 from neuromation.synthetic import Unit
 
@@ -31,7 +31,7 @@ def sample_of(unit: Unit) -> tuple[NDArray[Any], int]:
     return unit.layers["audio"], unit.label
 
 
-class SpokenDigits:
+class SpokenDigits(Domain):
     """Digits said by six people, heard by a model that has heard programs only."""
 
     name = "spoken-digits"
@@ -41,7 +41,6 @@ class SpokenDigits:
     space = ("flite_share", "accent_share", "female_share", "tract_spread", "timbre_spread", "roughness", "rate_wpm",
              "rate_spread", "pitch_spread", "liveliness", "speed_spread", "wobble", "breath", "tilt_db", "tone_db",
              "trim", "room_share", "echo_s", "snr_db", "band_share", "codec_share")  # fmt: skip
-    unseen: Mapping[str, float] = MappingProxyType({})
 
     @cached_property
     def _folder(self) -> Path:
@@ -76,10 +75,9 @@ class SpokenDigits:
             conditions={"speaker": [row["speaker"] for row in rows]},
         )
 
-    def measure(self, answers: Sequence[Answer], samples: Samples) -> dict[str, float]:
+    def figures(self, report: Report) -> dict[str, Figure]:
         """Share of recordings with the right digit."""
-        given = [int(np.argmax(np.asarray(answer))) for answer in answers]
-        return {"accuracy": float(np.mean(np.array(given) == np.array(samples.targets)))}
+        return {"accuracy": report.figures["accuracy"]}
 
     def config(self) -> dict[str, object]:
         """The network's size."""

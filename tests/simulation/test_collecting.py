@@ -52,6 +52,25 @@ def test_work_thrown_away_is_collected_and_deliveries_stay(simulate: Simulate) -
     assert not any(sim.world.blobs.exists(sha256) for sha256 in before - kept)
 
 
+def test_the_weights_between_the_rounds_of_a_training_are_collected(simulate: Simulate) -> None:
+    sim = simulate(14)
+    for _ in range(3):
+        sim.add_node()
+    data = {"generator": "digits", "units": 24, "shard_units": 8, "name": "set", "seed": 7}
+    made = sim.order(wire.DatasetOrder.model_validate(data))
+    sim.run([made], steps=3000, faults=False)
+    sizes = {"rounds": 2, "replicas": 2, "steps": 2, "segments": 1, "batch_size": 4}
+    order = {"name": "net", "model": "digits-cnn", "dataset": "set@1", **sizes}
+    trained = sim.order(wire.TrainingOrder.model_validate(order))
+    sim.run([trained], steps=3000, faults=False)
+    assert sim.job(trained).state is JobState.SETTLED, sim.picture(trained)
+    kept = delivered(sim, made) | delivered(sim, trained)
+    assert kept < hashes(sim)
+    sim.clock.advance(timedelta(days=46).total_seconds())
+    tidy(sim.world)
+    assert hashes(sim) == kept
+
+
 def test_an_upload_whose_bytes_are_collected_meanwhile_is_asked_for_again(
     simulate: Simulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:

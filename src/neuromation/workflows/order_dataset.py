@@ -24,7 +24,7 @@ from neuromation.workflows.plans import AuditOrder, Json, Plan, Rejected, order_
 from neuromation.workflows.world import World
 
 MICRO = 1_000_000
-SHARD_CU = 2.0  # a default shard: a second or two of work on one core, which is what a node that vanishes loses
+SHARD_CU = 5.0  # a default shard: a few seconds of work on one core, which is what a node that vanishes loses
 SHARDS_MIN = 8  # so that a small order still spreads over a pool
 SHARDS_MAX = 100_000
 SHARD_FILE = "shard.parquet"

@@ -82,7 +82,7 @@ class TrainingWork:
         memory = plan.memory
         if memory.get("weights") is None:
             start = initial_weights(order.model, plan.facts["config"], plan.facts["classes"], order.seed)
-            ref = publishing.store(world, conn, weights_to_bytes(start), owner=job.customer)
+            ref = publishing.store(world, conn, weights_to_bytes(start), owner=job.id)
             plan = plan.remembering(weights=ref, momentum=None, round=0, history=[])
         else:
             plan = self._outer_step(world, conn, job, order, plan)
@@ -146,8 +146,8 @@ class TrainingWork:
         }
         jobs.emit(conn, job.id, "round", story, now=world.now())
         return plan.remembering(
-            weights=publishing.store(world, conn, weights_to_bytes(weights), owner=job.customer),
-            momentum=publishing.store(world, conn, weights_to_bytes(momentum), owner=job.customer),
+            weights=publishing.store(world, conn, weights_to_bytes(weights), owner=job.id),
+            momentum=publishing.store(world, conn, weights_to_bytes(momentum), owner=job.id),
             round=number + 1,
             history=[*plan.memory["history"], story],
         )
