@@ -18,7 +18,7 @@ from rich.table import Table
 
 from benchmarks.sim_to_real.domain import NAMES, Domain, RealDataMissing, domain_of
 from benchmarks.sim_to_real.session import Outcome, synthetic_run, yardstick_run
-from neuromation.learning.domain_gap_start import warm_start_from_folder
+from neuromation.learning.domain_gap.starts import warm_start_from_folder
 from neuromation.learning.evaluation.figures import Figure
 from neuromation.learning.weights import Weights, weights_to_bytes
 from neuromation.learning.zoo import initial_weights

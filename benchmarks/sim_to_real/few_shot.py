@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from benchmarks.sim_to_real.domain import Domain, TrainedOnParts
 from benchmarks.sim_to_real.making import cpu_s
 from benchmarks.sim_to_real.session import Outcome, measure_into, real_parts
-from neuromation.learning.domain_gap_shots import shot_curve
+from neuromation.learning.domain_gap.shots import shot_curve
 
 if TYPE_CHECKING:
     from neuromation.learning.trainer import Recipe

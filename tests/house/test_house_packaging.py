@@ -26,8 +26,8 @@ ON_DEMAND = {
     "synthetic/render/photoreal.py": "photoreal",
     "synthetic/render/gpu.py": "gpu",
     "learning/compression/mobile.py": "mobile",
-    "learning/conversion_keras.py": "keras",
-    "learning/conversion_jax.py": "jax",
+    "learning/conversion/keras_models.py": "keras",
+    "learning/conversion/jax_models.py": "jax",
     "agent/cluster_ray.py": "cluster",
     "synthetic/loaders.py": "node",  # which brings torch beside what reads shards
 }
@@ -128,8 +128,8 @@ def test_client_and_command_line_load_with_the_base_package_alone() -> None:
         ("photoreal", ("synthetic/render/embree", "synthetic/render/photoreal")),
         ("gpu", ("synthetic/render/gpu",)),
         ("learning", ("learning/",)),
-        ("keras", ("learning/conversion_keras",)),
-        ("jax", ("learning/conversion_jax",)),
+        ("keras", ("learning/conversion/keras_models",)),
+        ("jax", ("learning/conversion/jax_models",)),
         ("mobile", ("learning/compression/mobile",)),
         ("cluster", ("agent/cluster_ray",)),
         ("node", ("agent/", "client/", "synthetic/loaders")),

@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from neuromation.learning.conversion import convert, load_model
-from neuromation.learning.conversion_onnx import ONNX_MAX_BYTES, read_onnx
-from neuromation.learning.conversion_operators import OPERATORS
-from neuromation.learning.conversion_torch import module_of
+from neuromation.learning.conversion.converting import convert, load_model
+from neuromation.learning.conversion.onnx_models import ONNX_MAX_BYTES, read_onnx
+from neuromation.learning.conversion.operators import OPERATORS
+from neuromation.learning.conversion.torch_models import module_of
 from neuromation.learning.errors import (
     BadModelFile,
     ConversionDisagrees,

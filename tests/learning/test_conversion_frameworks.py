@@ -13,9 +13,9 @@ import torch
 from learning_builders import CLASSES, MODEL, some_symbols
 from torch import nn
 
-from neuromation.learning.conversion import Converted, convert, read_safetensors
-from neuromation.learning.conversion_onnx import read_onnx
-from neuromation.learning.conversion_torch import module_of
+from neuromation.learning.conversion.converting import Converted, convert, read_safetensors
+from neuromation.learning.conversion.onnx_models import read_onnx
+from neuromation.learning.conversion.torch_models import module_of
 from neuromation.learning.weights import Weights
 
 # Keras would look for TensorFlow first.
@@ -123,7 +123,7 @@ def test_a_jax_function_becomes_onnx_and_torch() -> None:
     pytest.importorskip("jax2onnx", reason="JAX is in the extra jax: pip install '.[jax]'")
     import jax
 
-    from neuromation.learning.conversion_jax import jax_model
+    from neuromation.learning.conversion.jax_models import jax_model
 
     rng = np.random.default_rng(0)
     kernel, weight = (rng.standard_normal(s).astype(np.float32) for s in ((3, 3, 1, 4), (8 * 8 * 4, 3)))

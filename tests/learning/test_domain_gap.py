@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from neuromation.kernel.rng import unit_rng
-from neuromation.learning.domain_gap import (
+from neuromation.learning.domain_gap.shots import few_shots, rehearsed
+from neuromation.learning.domain_gap.starts import warm_start, with_real_statistics
+from neuromation.learning.domain_gap.style import (
     STYLE_NAMES,
     Schedule,
     Span,
@@ -19,8 +21,6 @@ from neuromation.learning.domain_gap import (
     style_distance,
     style_of,
 )
-from neuromation.learning.domain_gap_shots import few_shots, rehearsed
-from neuromation.learning.domain_gap_start import warm_start, with_real_statistics
 from neuromation.learning.errors import (
     BadRecipe,
     BadSchedule,

@@ -17,9 +17,9 @@ from neuromation.learning.errors import BadAnswers
 from neuromation.learning.evaluation import Report, measure
 from neuromation.learning.evaluation.figures import Bin, Figure
 from neuromation.learning.problem import IGNORED, Boxes, Problem, Samples
-from neuromation.learning.report import write_report
-from neuromation.learning.report_charts import bars, confusion_cells, largest_mistakes, reliability_chart
-from neuromation.learning.report_pictures import SAID, TRUTH, error_picture, spectrogram
+from neuromation.learning.reporting.charts import bars, confusion_cells, largest_mistakes, reliability_chart
+from neuromation.learning.reporting.page import write_report
+from neuromation.learning.reporting.pictures import SAID, TRUTH, error_picture, spectrogram
 
 
 def pixels(uri: str) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuromation.learning.errors import BadMetrics, BadProject, BadProjectParameters
-from neuromation.learning.projects import (
+from neuromation.learning.projects.contract import (
     EntryPoint,
     Parameter,
     Places,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from neuromation.agent.project_runner import ProjectRun, run_project
-from neuromation.learning.projects_source import take_project
+from neuromation.learning.projects.sources import take_project
 from neuromation.synthetic import generate_dataset, get_generator, parse_params
 from neuromation.synthetic.export import export_dataset
 

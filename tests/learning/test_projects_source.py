@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuromation.learning.errors import BadProjectSource, ProjectTooLarge
-from neuromation.learning.projects_source import Snapshot, SourceLimits, take_project, without_password
+from neuromation.learning.projects.sources import Snapshot, SourceLimits, take_project, without_password
 
 FILES = {"neuromation-project.yaml": b"format: x\n", "src/train.py": b"print(1)\n", "run.sh": b"#!/bin/sh\n"}
 SMALL = SourceLimits(files=8, file_bytes=100_000, total_bytes=150_000)

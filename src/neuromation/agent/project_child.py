@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from neuromation.agent.sandbox.model import CANONICAL_RUNTIME, FILES_MAX, is_plain_name
-from neuromation.learning.projects import EntryPoint, Places, command_line, placed
+from neuromation.learning.projects.contract import EntryPoint, Places, command_line, placed
 
 Json = dict[str, Any]
 LOG_KEPT = 64 << 10  # bytes of what the project printed; the end of it

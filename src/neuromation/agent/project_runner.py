@@ -48,8 +48,8 @@ from neuromation.learning.errors import (
     ProjectWantsNetwork,
     ProjectWroteOutside,
 )
-from neuromation.learning.projects import METRICS_FILE, Value, check_parameters, read_metrics, read_project
-from neuromation.learning.projects_source import content_of
+from neuromation.learning.projects.contract import METRICS_FILE, Value, check_parameters, read_metrics, read_project
+from neuromation.learning.projects.sources import content_of
 
 CHILD = "neuromation.agent.project_child"
 LIMITS = SandboxLimits(memory_mib=4096, processes=256, out_mib=512, tmp_mib=512, wall_s=4 * 3600.0)

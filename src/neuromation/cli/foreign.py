@@ -15,8 +15,8 @@ from neuromation.kernel.errors import Invalid, NeuromationError, TooLarge
 
 if TYPE_CHECKING:
     from neuromation.agent.project_runner import ProjectRun
-    from neuromation.learning.projects import Project
-    from neuromation.learning.projects_source import Snapshot
+    from neuromation.learning.projects.contract import Project
+    from neuromation.learning.projects.sources import Snapshot
 
 LOG_LINES = 20  # of a project that failed
 _SAMPLES_MAX_BYTES = 1 << 30
@@ -57,8 +57,8 @@ def import_project(
     """Take a model project in any framework from git or an archive, and run one of its entry points in the sandbox."""
     given = _texts(param)
     with needing("learning"):
-        from neuromation.learning.projects import read_project
-        from neuromation.learning.projects_source import take_project
+        from neuromation.learning.projects.contract import read_project
+        from neuromation.learning.projects.sources import take_project
 
         with tempfile.TemporaryDirectory(prefix="neuromation-import-") as temporary:
             taken = take_project(source, Path(temporary) / "project", commit=commit)
@@ -161,10 +161,10 @@ def convert(
 ) -> None:
     """Convert a model to another framework; written only when both give the same answers."""
     with needing("learning"):
-        from neuromation.learning import conversion
+        from neuromation.learning.conversion.converting import convert as converted
 
         inputs = None if samples is None else _samples(samples)
-        done = conversion.convert(source, to=to, samples=inputs, tolerance=tolerance)
+        done = converted(source, to=to, samples=inputs, tolerance=tolerance)
     written = done.write(path)
     equality = done.equality
     facts = [

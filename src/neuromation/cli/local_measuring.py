@@ -254,7 +254,7 @@ def _write_page(
     *,
     title: str,
 ) -> None:
-    from neuromation.learning.report import write_report
+    from neuromation.learning.reporting.page import write_report
 
     facts = {"network": model.model, "parameters": f"{sum(a.size for a in model.weights.values()):,}"}
     write_report(path, real, samples, answers, synthetic=synthetic, title=title, facts=facts)

@@ -283,7 +283,7 @@ def _state_dict(held: Any, file: str) -> dict[str, Any]:
 
 
 def _from_onnx(file: Path) -> Iterator[tuple[str, Array]]:
-    from neuromation.learning.conversion_onnx import read_onnx
+    from neuromation.learning.conversion.onnx_models import read_onnx
     from neuromation.learning.errors import BadModelFile
 
     try:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from neuromation.learning.networks_detection_config import (
+from neuromation.learning.problem import Problem
+from neuromation.learning.zoo.networks.heatmap_config import (
     HeatmapDetectorConfig,
     build_heatmap_detector,
     heatmap_detector_input,
 )
-from neuromation.learning.problem import Problem
 from neuromation.learning.zoo.spec import COLOUR, SIDE_MAX, Exporter, ModelConfig, ModelSpec, Source, torchvision_source
 
 if TYPE_CHECKING:

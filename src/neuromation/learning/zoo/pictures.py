@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from neuromation.learning.networks_recognition_config import SmallResNetConfig, build_small_resnet, small_resnet_input
 from neuromation.learning.problem import InputSpec, Problem
+from neuromation.learning.zoo.networks.small_config import SmallResNetConfig, build_small_resnet, small_resnet_input
 from neuromation.learning.zoo.spec import COLOUR, ModelConfig, ModelSpec, PictureConfig, Source, torchvision_source
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def _digits_cnn_input(config: DigitsCnnConfig) -> InputSpec:
 
 
 def _build_digits_cnn(config: DigitsCnnConfig, classes: int) -> Learner:
-    from neuromation.learning.networks import DigitsCnn
+    from neuromation.learning.zoo.networks.digits_cnn import DigitsCnn
 
     return DigitsCnn(
         height=config.height,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
-from neuromation.learning.networks_recognition_config import LogMelCnnConfig, build_logmel_cnn, logmel_cnn_input
 from neuromation.learning.problem import InputSpec, Problem
+from neuromation.learning.zoo.networks.small_config import LogMelCnnConfig, build_logmel_cnn, logmel_cnn_input
 from neuromation.learning.zoo.spec import ModelConfig, ModelSpec, Source
 
 if TYPE_CHECKING:

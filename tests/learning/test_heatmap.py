@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from neuromation.kernel.rng import unit_rng
-from neuromation.learning.networks_detection import HeatmapDetector, _wanted, peaks_of
-from neuromation.learning.networks_detection_config import (
+from neuromation.learning.problem import Boxes
+from neuromation.learning.suppression import overlaps
+from neuromation.learning.zoo.networks.heatmap import HeatmapDetector, _wanted, peaks_of
+from neuromation.learning.zoo.networks.heatmap_config import (
     HeatmapDetectorConfig,
     build_heatmap_detector,
     heatmap_detector_input,
 )
-from neuromation.learning.problem import Boxes
-from neuromation.learning.suppression import overlaps
 
 CLASSES = 3
 SMALL = {"height": 64, "width": 64, "channels": 8, "depth": 1}

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from neuromation.learning.conversion_onnx import Array, OnnxModel, Slot
-from neuromation.learning.conversion_operators import OPERATORS, NotCovered, sizes_of, tensor
+from neuromation.learning.conversion.onnx_models import Array, OnnxModel, Slot
+from neuromation.learning.conversion.operators import OPERATORS, NotCovered, sizes_of, tensor
 from neuromation.learning.errors import BadModelFile, NoConversion, UnknownOperators
 
 _SIZES_MAX = 64  # constants of so many integers may be sizes

@@ -15,8 +15,8 @@ from torch import nn
 from torch.nn import functional
 
 from neuromation.learning.classifier import Classifier
-from neuromation.learning.networks_recognition_config import LogMelCnnConfig, SmallResNetConfig
 from neuromation.learning.problem import Problem
+from neuromation.learning.zoo.networks.small_config import LogMelCnnConfig, SmallResNetConfig
 
 _SPREAD_LEAST = 0.02  # of a picture's values, 0..1: one of a single tone stays finite
 _POWER_LEAST = 1e-10  # of a sound, full scale 1: digital silence stays finite

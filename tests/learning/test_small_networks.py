@@ -14,15 +14,15 @@ from pydantic import ValidationError
 
 from neuromation.learning.evaluation import onnx_session
 from neuromation.learning.evaluation.predicting import onnx_run
-from neuromation.learning.networks_recognition import LogMel, LogMelCnn, SmallResNet, mel_bank
-from neuromation.learning.networks_recognition_config import (
+from neuromation.learning.onnx_writing import to_onnx
+from neuromation.learning.zoo import Exporter
+from neuromation.learning.zoo.networks.small import LogMel, LogMelCnn, SmallResNet, mel_bank
+from neuromation.learning.zoo.networks.small_config import (
     LogMelCnnConfig,
     SmallResNetConfig,
     logmel_cnn_input,
     small_resnet_input,
 )
-from neuromation.learning.onnx_writing import to_onnx
-from neuromation.learning.zoo import Exporter
 
 RATE_HZ = 8_000
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from neuromation.learning.conversion_onnx import Array, Slot
+from neuromation.learning.conversion.onnx_models import Array, Slot
 from neuromation.learning.errors import MissingLibrary, NoConversion
 
 

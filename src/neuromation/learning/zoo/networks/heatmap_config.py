@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from neuromation.learning.problem import InputSpec
 
 if TYPE_CHECKING:
-    from neuromation.learning.networks_detection import HeatmapDetector
+    from neuromation.learning.zoo.networks.heatmap import HeatmapDetector
 
 SIDE_MAX = 1_024  # pixels of an input
 
@@ -59,6 +59,6 @@ def heatmap_detector_input(config: HeatmapDetectorConfig) -> InputSpec:
 
 def build_heatmap_detector(config: HeatmapDetectorConfig, classes: int) -> HeatmapDetector:
     """The network, its weights not yet set."""
-    from neuromation.learning.networks_detection import HeatmapDetector
+    from neuromation.learning.zoo.networks.heatmap import HeatmapDetector
 
     return HeatmapDetector(config, classes)

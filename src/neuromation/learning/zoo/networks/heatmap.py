@@ -19,9 +19,9 @@ from torch import nn
 from torch.nn import functional
 
 from neuromation.learning.learner import Learner
-from neuromation.learning.networks_detection_config import HeatmapDetectorConfig
 from neuromation.learning.problem import Answer, Boxes, Problem, Target
 from neuromation.learning.suppression import suppress
+from neuromation.learning.zoo.networks.heatmap_config import HeatmapDetectorConfig
 
 Floats = NDArray[np.float32]
 

@@ -1,6 +1,6 @@
 """A model of one framework becomes one of another, through ONNX, and is proven to answer alike; trains nothing.
 
-Loaders and exporters of each framework lie in `conversion_*.py`, which load it when it is asked for.
+Loaders and exporters of each framework lie in `*_models.py`, which load it when it is asked for.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from neuromation.kernel.rng import unit_rng
-from neuromation.learning.conversion_onnx import ONNX_MAX_BYTES, Array, OnnxModel, Slot, read_onnx
+from neuromation.learning.conversion.onnx_models import ONNX_MAX_BYTES, Array, OnnxModel, Slot, read_onnx
 from neuromation.learning.errors import BadModelFile, ConversionDisagrees, ModelTooLarge, NoConversion, UnknownShapes
 
 TARGETS = ("onnx", "torch", "safetensors")
@@ -117,7 +117,7 @@ def convert(
     drawn = _drawn(model.inputs, given, seed)
     made: Any = _through_onnx(model, drawn)
     if to == "torch":
-        from neuromation.learning.conversion_torch import module_of
+        from neuromation.learning.conversion.torch_models import module_of
 
         made = module_of(made)
     equality = _compared(model, made, drawn, given, tolerance)
@@ -139,7 +139,7 @@ def load_model(path: Path) -> Model:
             raise ModelTooLarge(f"{path.name} is larger than {ONNX_MAX_BYTES >> 20} MiB; compress the model")
         return read_onnx(path.read_bytes())
     if ending == ".keras":
-        from neuromation.learning.conversion_keras import read_keras
+        from neuromation.learning.conversion.keras_models import read_keras
 
         return read_keras(path)
     if ending == ".safetensors":
@@ -166,7 +166,7 @@ def read_safetensors(path: Path) -> dict[str, Array]:
 
 def _exported(path: Path) -> Model:
     """The network whose weights these are, as `export_model` describes it in the config.json beside them."""
-    from neuromation.learning.conversion_torch import TorchModel
+    from neuromation.learning.conversion.torch_models import TorchModel
     from neuromation.learning.export import load_exported
 
     read_safetensors(path)
@@ -187,11 +187,11 @@ def _model(source: Any, given: Sequence[Array]) -> Model:
         return read_onnx(source)
     torch, keras = sys.modules.get("torch"), sys.modules.get("keras")
     if keras is not None and isinstance(source, keras.Model):  # before torch: on that backend it is a module, too
-        from neuromation.learning.conversion_keras import keras_model
+        from neuromation.learning.conversion.keras_models import keras_model
 
         return keras_model(source)
     if torch is not None and isinstance(source, torch.nn.Module):
-        from neuromation.learning.conversion_torch import torch_model
+        from neuromation.learning.conversion.torch_models import torch_model
 
         if not given:
             raise UnknownShapes("a torch module does not tell its shapes; give samples, the batch first")
@@ -206,7 +206,7 @@ def _through_onnx(model: Model, drawn: Sequence[Array]) -> OnnxModel:
     if isinstance(model, OnnxModel):
         return model
     if model.kind == "torch":
-        from neuromation.learning.conversion_torch import TorchModel, to_onnx
+        from neuromation.learning.conversion.torch_models import TorchModel, to_onnx
 
         assert isinstance(model, TorchModel), "the only kind of this name"
         return read_onnx(to_onnx(model, drawn, opset=OPSET))

@@ -12,13 +12,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from neuromation.learning import report_charts as charts
 from neuromation.learning.card import FIGURE_TITLES
 from neuromation.learning.errors import BadAnswers, ReportTooLarge
 from neuromation.learning.evaluation.comparison import side_by_side
 from neuromation.learning.evaluation.figures import ClassFigures, Figure, Report
 from neuromation.learning.problem import Answer, Problem, Samples
-from neuromation.learning.report_pictures import error_picture
+from neuromation.learning.reporting import charts
+from neuromation.learning.reporting.pictures import error_picture
 
 REPORT_BYTES_MAX = 8_000_000
 NOT_MEASURED = Figure(math.nan)
@@ -128,7 +128,9 @@ def render_report(
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["points"] = lambda value: f"{100 * value:+.1f}"
-    template = environment.from_string(files("neuromation.learning").joinpath("report.html.j2").read_text("utf-8"))
+    template = environment.from_string(
+        files("neuromation.learning.reporting").joinpath("page.html.j2").read_text("utf-8")
+    )
     rows = _rows(real, synthetic)
     return template.render(
         title=title or f"{real.problem.value.capitalize()} on real data",

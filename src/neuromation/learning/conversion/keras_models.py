@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from neuromation.learning.conversion_onnx import Array, Slot
+from neuromation.learning.conversion.onnx_models import Array, Slot
 from neuromation.learning.errors import BadModelFile, MissingLibrary, ModelTooLarge, NoConversion, UnknownOperators
 
 KERAS_MAX_BYTES = 512 * 1024 * 1024  # unpacked
@@ -56,7 +56,7 @@ class KerasModel:
         self.run(example)  # Keras writes no model that was never called
         if _keras().backend.backend() == "torch":
             # Keras itself would use torch's older exporter here, which knows fewer of its layers.
-            from neuromation.learning.conversion_torch import called, to_onnx
+            from neuromation.learning.conversion.torch_models import called, to_onnx
 
             return to_onnx(called(self._call, self.model, self.inputs), example, opset=opset)
         with tempfile.TemporaryDirectory(prefix="neuromation-keras-") as folder:

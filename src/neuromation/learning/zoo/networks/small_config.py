@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from neuromation.learning.problem import InputSpec
 
 if TYPE_CHECKING:
-    from neuromation.learning.networks_recognition import LogMelCnn, SmallResNet
+    from neuromation.learning.zoo.networks.small import LogMelCnn, SmallResNet
 
 
 class SmallResNetConfig(BaseModel):
@@ -45,7 +45,7 @@ def small_resnet_input(config: SmallResNetConfig) -> InputSpec:
 
 def build_small_resnet(config: SmallResNetConfig, classes: int) -> SmallResNet:
     """The network, its weights not yet set."""
-    from neuromation.learning.networks_recognition import SmallResNet
+    from neuromation.learning.zoo.networks.small import SmallResNet
 
     return SmallResNet(config, classes)
 
@@ -87,6 +87,6 @@ def logmel_cnn_input(config: LogMelCnnConfig) -> InputSpec:
 
 def build_logmel_cnn(config: LogMelCnnConfig, classes: int) -> LogMelCnn:
     """The network, its weights not yet set."""
-    from neuromation.learning.networks_recognition import LogMelCnn
+    from neuromation.learning.zoo.networks.small import LogMelCnn
 
     return LogMelCnn(config, classes)

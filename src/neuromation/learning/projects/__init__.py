@@ -1,0 +1,1 @@
+"""Model projects that strangers wrote: `contract` reads what one says of itself, `sources` takes its files."""
