@@ -31,6 +31,7 @@ from neuromation.learning.adaptation import Parameter, around
 from neuromation.learning.evaluation import predict
 from neuromation.learning.loop import (
     FINAL,
+    GO_ON_LR,
     WARM,
     Effort,
     Outcome,
@@ -95,7 +96,8 @@ class DomainSubject:
         samples = self.domain.make({**self.domain.fixed(), **looks}, plan.units, seed)
         if class_weights and samples.problem.is_classification:
             samples = samples.only(draw_by_class(samples.targets, class_weights, len(samples), seed=seed))
-        weights, _ = train(self.domain, samples, plan.recipe, start)
+        recipe = replace(plan.recipe, lr=plan.recipe.lr * GO_ON_LR) if start else plan.recipe
+        weights, _ = train(self.domain, samples, recipe, start)
         choosing, config = self.domain.real("choose"), dict(self.domain.config())
         if choosing.problem is Problem.DETECTION:
             choosing = choosing.only(range(min(JUDGED_MAX, len(choosing))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +142,31 @@ def test_a_killed_loop_trains_its_warm_start_once_more_and_goes_on(dies_after: i
     assert record.read_text() == (tmp_path / "unbroken.jsonl").read_text()
     left = 1 if dies_after is None else len(unbroken.tried) - dies_after  # the last training is wanted at any rate
     assert len(again.asked) == left + (dies_after != 0)
+
+
+class Spoilt(Pupil):
+    """Its last training goes wrong."""
+
+    def trial(
+        self,
+        params: Mapping[str, float],
+        effort: Effort,
+        *,
+        seed: int,
+        class_weights: Sequence[float],
+        start: Weights | None,
+    ) -> Outcome:
+        judged = super().trial(params, effort, seed=seed, class_weights=class_weights, start=start)
+        return replace(judged, score=judged.score - 10.0) if seed == WARM_PLAN.seed + 1 else judged
+
+
+def test_what_did_best_is_kept_also_when_it_was_not_the_last() -> None:
+    found = run_loop(Spoilt(), WARM_PLAN)
+    best = max(found.tried[:-1], key=lambda t: t.outcome.score)
+    assert found.final == best.outcome
+    assert found.params == best.params
+    assert found.final.weights is not None
+    assert found.final.weights["effort"][0] == pytest.approx(found.tried[0].share + best.share)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

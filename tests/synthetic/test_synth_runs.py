@@ -16,6 +16,7 @@ import pytest
 from dataset_builders import BLOCKS, EVERY, NoParams
 from synthetic_builders import digit_params, digits
 
+from neuromation.kernel.files import sweep_parts
 from neuromation.synthetic import (
     BadDataset,
     Effort,
@@ -87,7 +88,7 @@ def test_a_killed_run_goes_on_and_comes_to_the_same_root(tmp_path: Path, workers
     assert manifest.merkle_root == whole.merkle_root
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     for _ in range(200):  # a worker of the killed run may take a moment to end
-        folders._sweep(out)
+        sweep_parts(out / "data")
         if not list(out.rglob("*.part")):
             return
         time.sleep(0.02)

@@ -17,6 +17,7 @@ from neuromation.agent.sandbox import Response, SandboxLimits, Session, TaskFail
 from neuromation.client import NodeClient
 from neuromation.client import schemas as wire
 from neuromation.kernel.errors import NeuromationError
+from neuromation.kernel.files import write_whole
 
 INPUTS_PREFIX = "neuromation-in-"
 TASK_MAX_S = 3600.0
@@ -150,9 +151,7 @@ class Slot(threading.Thread):
         path = self._inputs / info.sha256
         if not path.exists():
             data = self._client.download_input(task.id, name, info)
-            temporary = path.with_suffix(".part")
-            temporary.write_bytes(data)
-            temporary.rename(path)
+            write_whole(path, data)
             path.chmod(0o644)
         return info.sha256
 

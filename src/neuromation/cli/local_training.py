@@ -19,6 +19,7 @@ from neuromation.cli.models import BatchOption, ConfigOption, SeedOption, app
 from neuromation.cli.output import Output
 from neuromation.cli.sample_sets import FRESH_SEED, FRESH_UNITS
 from neuromation.kernel.errors import Invalid
+from neuromation.kernel.files import write_whole
 
 if TYPE_CHECKING:
     from neuromation.cli.sample_sets import SampleSet
@@ -177,7 +178,7 @@ def _run(
     trial.calibrate(folder / "speeds.json", full_minutes=minutes * TRIAL_SHARE, data_share=data_share, seed=seed)
     plan = Plan(budget=minutes, final_share=FINAL_SHARE, warm_share=WARM_SHARE, seed=seed)
     found = run_loop(trial, plan, record=folder / "loop.jsonl", tell=_teller(out))
-    fitted, training = trial.latest()
+    fitted, training = trial.best()
     best = {name: round(value, 6) for name, value in found.params.items()}
     params = {**trial.base, **best}
     fresh = trial.made(params, min(FRESH_UNITS, len(training)), FRESH_SEED)
@@ -192,7 +193,7 @@ def _run(
         "code_version": __version__,
     }
     _write(folder, spec, settings, fitted, training, {**lineage, **_card_figures(measured)})
-    (folder / "params.json").write_text(json.dumps(params, indent=1) + "\n", encoding="utf-8")
+    write_whole(folder / "params.json", (json.dumps(params, indent=1) + "\n").encode())
     told = {"params": best, "trials": len(found.tried), "minutes": round(found.spent, 2), "lineage": lineage}
     _finish(out, folder, spec, measured, told)
 
@@ -213,7 +214,7 @@ class _Trials:
     units: int = 0
     steps: int = 0
     full_minutes: float = 0.0
-    _latest: tuple[Fitted, Samples] | None = None
+    _best: tuple[float, Fitted, Samples] | None = None
 
     @property
     def space(self) -> Sequence[Any]:
@@ -245,7 +246,7 @@ class _Trials:
             began = time.process_time()
             self._fitted(samples, CALIBRATION_STEPS, seed, None)
             speeds = {"unit_s": unit_s, "step_s": (time.process_time() - began) / CALIBRATION_STEPS}
-            path.write_text(json.dumps(speeds) + "\n", encoding="utf-8")
+            write_whole(path, (json.dumps(speeds) + "\n").encode())
         seconds = 60 * full_minutes
         self.units = max(32, int(seconds * data_share / speeds["unit_s"]))
         self.steps = max(16, int(seconds * (1 - data_share) / speeds["step_s"]))
@@ -272,14 +273,16 @@ class _Trials:
         if class_weights and self.spec.problem.is_classification:
             samples = samples.only(draw_by_class(samples.targets, class_weights, len(samples), seed=seed))
         fitted = self._fitted(samples, effort.of(self.steps), seed, start)
-        self._latest = fitted, samples
         answers = predict(fitted.weights, self.spec.name, self.settings.model_dump(), self.judged)
-        return replace(outcome_of(answers, self.judged), weights=fitted.weights)
+        outcome = replace(outcome_of(answers, self.judged), weights=fitted.weights)
+        if self._best is None or outcome.score > self._best[0]:
+            self._best = outcome.score, fitted, samples
+        return outcome
 
-    def latest(self) -> tuple[Fitted, Samples]:
-        """What the last trial trained, and its data: after a loop those of the final training."""
-        assert self._latest is not None, "a loop always ends with a training"
-        return self._latest
+    def best(self) -> tuple[Fitted, Samples]:
+        """What the best trial trained, and its data: after a loop those of the model that it keeps."""
+        assert self._best is not None, "a loop trains what it keeps, even when all was on record"
+        return self._best[1:]
 
     def made(self, params: Mapping[str, Any], units: int, seed: int) -> Samples:
         """Samples of the generator."""
@@ -298,9 +301,12 @@ class _Trials:
             return samples_made(self.generator, parsed, made(), self.spec.problem, self.spec.input_of(self.settings))
 
     def _fitted(self, samples: Samples, steps: int, seed: int, start: Weights | None) -> Fitted:
+        from neuromation.learning.loop import GO_ON_LR
         from neuromation.learning.trainer import Recipe, fit
 
         recipe = Recipe(steps=steps, warmup_steps=min(50, steps // 10), seed=seed, **self.recipe)
+        if start is not None:
+            recipe = replace(recipe, lr=recipe.lr * GO_ON_LR)
         with _progress(self.out, recipe) as tell:
             return fit(self.spec.name, self.settings.model_dump(), samples, recipe, start=start, tell=tell)
 
@@ -440,12 +446,11 @@ def _write(
     """The model's files; config.json last, and then the checkpoint goes."""
     import shutil
 
-    from neuromation.learning.export import export_model
+    from neuromation.learning.export import export_model, write_model
 
     files = export_model(fitted.weights, spec.name, settings.model_dump(), samples.classes, card=card, samples=samples)
-    for name in sorted(files, key=lambda name: name == "config.json"):
-        (folder / name).write_bytes(files[name])
-    (folder / "history.json").write_text(json.dumps([asdict(t) for t in fitted.history]) + "\n", encoding="utf-8")
+    history = json.dumps([asdict(t) for t in fitted.history]) + "\n"
+    write_model(folder, {**files, "history.json": history.encode()})
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)
 
 

@@ -123,7 +123,7 @@ def import_weights(
     The result is a model's folder like any other; train it further with `neuromation model fit --start`.
     """
     with needing("learning"):
-        from neuromation.learning.export import export_model
+        from neuromation.learning.export import export_model, write_model
         from neuromation.learning.pretrained import import_weights as imported
         from neuromation.learning.pretrained import read_pretrained
 
@@ -134,9 +134,7 @@ def import_weights(
         found = imported(read, model, settings, names, licence=licence, source=source, seed=seed, partial=partial)
         card = {"title": f"{model} with weights of {read.name}", "licence": licence, "pretrained": found.origin}
         files = export_model(found.weights, model, settings, names, card=card)
-    folder.mkdir(parents=True)
-    for name, data in files.items():
-        (folder / name).write_bytes(data)
+    write_model(folder, files)
     out.result({"folder": folder.resolve(), **found.origin}, lambda: _show_import(out, folder, found))
 
 

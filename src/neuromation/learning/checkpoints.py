@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neuromation.kernel.files import write_whole
 from neuromation.kernel.hashing import canonical_json
 from neuromation.learning.errors import BadCheckpoint
 
@@ -70,15 +70,7 @@ def save(path: Path, state: State, owner: Mapping[str, str]) -> None:
     }
     data = to_bytes({name: np.array(array, order="C") for name, array in state.tensors.items()}, metadata=facts)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
-    try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_whole(path, data)
 
 
 def load(path: Path, owner: Mapping[str, str]) -> State | None:

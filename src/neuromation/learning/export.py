@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromation.kernel.errors import Invalid
+from neuromation.kernel.files import write_whole
 from neuromation.kernel.rng import unit_rng
 from neuromation.learning.batches import check_compatible, fit_input
 from neuromation.learning.card import LINEAGE, model_card
@@ -197,6 +198,13 @@ def export_learner(
         "config.json": config_bytes(facts),
         "README.md": model_card(facts, card).encode(),
     }
+
+
+def write_model(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write the files of a model into a folder, which is made; config.json last, for with it the folder is a model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in sorted(files, key=lambda name: name == "config.json"):
+        write_whole(folder / name, files[name])
 
 
 def config_bytes(facts: Mapping[str, Any]) -> bytes:

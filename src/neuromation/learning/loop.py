@@ -34,6 +34,9 @@ RUNGS_MAX = 6
 RECORD_MAX_BYTES = 16 * 1024 * 1024
 FORMAT = "neuromation-loop/2"
 FINAL, WARM = -1, -2  # in the place of a rung
+GO_ON_LR = (
+    0.3  # of a learning rate, for a training that goes on: a full one forgets more than a short trial brings back
+)
 FOCUS_MAX = 3.0  # no class is drawn over three times as often as another: rare errors are noisy
 
 
@@ -148,7 +151,10 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class LoopResult:
-    """The parameters found, everything that was tried, and what it cost; the last of `tried` is `final`, the last training."""
+    """The parameters found, everything that was tried, and what it cost.
+
+    `final` is the outcome of the last training, or of an earlier one that did better on the same real samples.
+    """
 
     params: dict[str, float]
     tried: tuple[Tried, ...]
@@ -184,6 +190,7 @@ class _Run:
     tried: list[Tried] = field(default_factory=list)
     heard: int = 0  # lines of the record that were asked for again
     start: Weights | None = None
+    best: tuple[float, Weights] | None = None  # of what was trained here: score and weights
 
     @property
     def spent(self) -> float:
@@ -204,7 +211,7 @@ class _Run:
             outcome = self._trained(params, effort, rung, class_weights)
             known = Tried(of, rung, share, dict(params), self.subject.cost(effort), outcome)
             _append(self.record, known)
-            self.tried.append(known if rung == FINAL else replace(known, outcome=replace(outcome, weights=None)))
+            self.tried.append(replace(known, outcome=replace(outcome, weights=None if outcome.weights is None else {})))
         self.heard += 1
         if self.tell is not None:
             self.tell(known)
@@ -221,11 +228,19 @@ class _Run:
         outcome = self.subject.trial(params, effort, seed=seed, class_weights=class_weights, start=self.start)
         if rung == WARM:
             self.start = outcome.weights
+        if outcome.weights is not None and (self.best is None or outcome.score > self.best[0]):
+            self.best = outcome.score, outcome.weights
         return outcome
 
-    def again(self, last: Tried, class_weights: Sequence[float]) -> Outcome:
-        """A recorded trial's outcome with its weights."""
-        return self._trained(last.params, Effort(last.share), last.rung, class_weights)
+    def whole(self, tried: Tried, class_weights: Sequence[float]) -> Outcome:
+        """The outcome of the best of all trials with its weights; trained once more when it was on record."""
+        outcome = tried.outcome
+        if outcome.weights is None:
+            return outcome
+        if self.best is None or self.best[0] != outcome.score:
+            self._trained(tried.params, Effort(tried.share), tried.rung, class_weights if tried.rung == FINAL else ())
+        assert self.best is not None
+        return replace(outcome, weights=self.best[1])
 
 
 def run_loop(subject: Subject, plan: Plan, *, record: Path | None = None, tell: Tell | None = None) -> LoopResult:
@@ -247,9 +262,10 @@ def run_loop(subject: Subject, plan: Plan, *, record: Path | None = None, tell: 
         run.attempt(0, WARM, affordable(subject, plan.budget * plan.warm_share), _defaults(space))
     best = _search(run, Tuner(space, seed=plan.seed), plan.budget * (1.0 - plan.final_share))
     weights = class_weights(best.outcome.class_errors)
-    last = run.attempt(best.of, FINAL, affordable(subject, plan.budget - run.spent), best.params, weights)
-    final = run.again(last, weights) if last.outcome.weights == {} else last.outcome
-    return LoopResult(best.params, tuple(run.tried[: run.heard]), weights, final)
+    run.attempt(best.of, FINAL, affordable(subject, plan.budget - run.spent), best.params, weights)
+    tried = run.tried[: run.heard]
+    kept = max(reversed(tried), key=lambda t: t.outcome.score)  # of equals the last, which has seen most
+    return LoopResult(kept.params, tuple(tried), weights, run.whole(kept, weights))
 
 
 def without_loop(subject: Subject, plan: Plan) -> Outcome:

@@ -6,8 +6,9 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from neuromation.kernel.files import write_whole
 from neuromation.synthetic.errors import BadExport, OtherDataset
-from neuromation.synthetic.folder import load_manifest, read_file, write_whole
+from neuromation.synthetic.folder import load_manifest, read_file
 from neuromation.synthetic.formats.coco import write_coco
 from neuromation.synthetic.formats.folders import write_audiofolder, write_csv, write_imagefolder, write_jsonl
 from neuromation.synthetic.formats.manifest import Manifest

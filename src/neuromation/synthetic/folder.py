@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,10 +16,11 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from pydantic import BaseModel
 
+from neuromation.kernel.files import sweep_parts, write_whole
 from neuromation.synthetic.errors import BadDataset, BadShard, OtherDataset, WorkerLost
 from neuromation.synthetic.formats.card import CARD_FILE, card
 from neuromation.synthetic.formats.certificate import CERTIFICATE_FILE, LEAVES_FILE, certificate, leaves_of
@@ -132,7 +132,8 @@ def generate_dataset(
     work = _Work(out, generator, params, seed)
     _check_folder(work, {file for file, _, _ in plan})
     (out / "data").mkdir(parents=True, exist_ok=True)
-    _sweep(out)
+    for place in (out, out / "data"):
+        sweep_parts(place)
     facts = [kept for span in plan if (kept := _kept(work, *span))]
     have = {shard.file for shard in facts}
     progress = _Reported(on_progress, sum(shard.units for shard in facts), units)
@@ -205,20 +206,6 @@ def read_file(folder: Path, file: str) -> bytes:
         raise BadDataset(f"{file} of the data set cannot be read: {error.strerror}") from error
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            _lock(file)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def _check_plan(units: int, shard_units: int, workers: int) -> None:
     if not 1 <= units <= DATASET_UNITS_MAX:
         raise BadDataset(f"a data set has 1 to {DATASET_UNITS_MAX:,} units, not {units:,}")
@@ -231,22 +218,6 @@ def _check_plan(units: int, shard_units: int, workers: int) -> None:
 def _check_shards(units: int, shard_units: int) -> None:
     if -(-units // shard_units) > SHARDS_MAX:
         raise BadDataset(f"a data set has at most {SHARDS_MAX:,} shards; put more than {shard_units:,} units into one")
-
-
-def _sweep(out: Path) -> None:
-    """Remove half-written files that nobody is writing any more."""
-    for part in [*out.glob(".*.part"), *(out / "data").glob(".*.part")]:
-        with contextlib.suppress(OSError), part.open("rb") as file:
-            _lock(file)
-            part.unlink()
-
-
-def _lock(file: IO[bytes]) -> None:
-    """Hold a file until it is closed, or its process ends in whatever way. Raises OSError when somebody else does."""
-    if sys.platform != "win32":
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _check_folder(work: _Work, planned: set[str]) -> None:

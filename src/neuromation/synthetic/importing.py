@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from neuromation.kernel.errors import Invalid
+from neuromation.kernel.files import write_whole
 from neuromation.kernel.hashing import sha256_hex
 from neuromation.synthetic.errors import BadImport, OtherDataset
-from neuromation.synthetic.folder import write_whole
 from neuromation.synthetic.formats import sources
 from neuromation.synthetic.formats.real import (
     FILE_BYTES_MAX,

@@ -33,6 +33,7 @@ from neuromation.learning.export import (
     config_bytes,
     export_learner,
     load_exported,
+    write_model,
 )
 from neuromation.learning.problem import Answer, InputSpec, Samples
 from neuromation.learning.trainer import Tell
@@ -298,6 +299,4 @@ def _write(one: _Patient, report: CompressionReport, out: Path) -> None:
     one.files[REPORT_FILE] = (json.dumps(report.to_json(), indent=1) + "\n").encode()
     readme = one.files["README.md"].decode() + f"\n## Compression\n\n{report.as_text()}\n"
     one.files["README.md"] = readme.encode()
-    out.mkdir(parents=True, exist_ok=True)
-    for name in sorted(one.files, key=lambda name: name == "config.json"):  # last: with it the folder is a model
-        (out / name).write_bytes(one.files[name])
+    write_model(out, one.files)

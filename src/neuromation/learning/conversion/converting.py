@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from neuromation.kernel.files import write_whole
 from neuromation.kernel.rng import unit_rng
 from neuromation.learning.conversion.onnx_models import ONNX_MAX_BYTES, Array, OnnxModel, Slot, read_onnx
 from neuromation.learning.errors import BadModelFile, ConversionDisagrees, ModelTooLarge, NoConversion, UnknownShapes
@@ -70,9 +71,7 @@ class Converted:
     def write(self, path: Path) -> Path:
         """Write the file, whole or not at all; its ending is the kind's own unless the path has one."""
         target = path if path.suffix else path.with_suffix(_ENDINGS[self.kind])
-        part = target.with_name(f".{target.name}.part")
-        part.write_bytes(self.data)
-        part.rename(target)
+        write_whole(target, self.data)
         return target
 
     def to_json(self) -> dict[str, Any]:
