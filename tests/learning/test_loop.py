@@ -240,6 +240,11 @@ def test_a_plan_that_cannot_be_spent_is_refused(wrong: dict[str, object]) -> Non
         Plan(**{"budget": 100.0, **wrong})  # type: ignore[arg-type]
 
 
+def test_a_warm_start_needs_weights_to_go_on_from() -> None:
+    with pytest.raises(BadBudget, match="leave warm_share at 0"):
+        run_loop(Valley(), WARM_PLAN)
+
+
 def test_another_loops_record_is_refused(tmp_path: Path) -> None:
     record = tmp_path / "loop.jsonl"
     run_loop(Valley(), Plan(budget=300.0, seed=1), record=record)

@@ -227,6 +227,8 @@ class _Run:
         seed = self.plan.seed + {WARM: 2, FINAL: 1}.get(rung, 0)
         outcome = self.subject.trial(params, effort, seed=seed, class_weights=class_weights, start=self.start)
         if rung == WARM:
+            if outcome.weights is None:
+                raise BadBudget("a warm start needs a subject whose trials give their weights; leave warm_share at 0")
             self.start = outcome.weights
         if outcome.weights is not None and (self.best is None or outcome.score > self.best[0]):
             self.best = outcome.score, outcome.weights
@@ -251,7 +253,8 @@ def run_loop(subject: Subject, plan: Plan, *, record: Path | None = None, tell: 
         tell: hears of every trial, recorded ones too.
 
     Raises:
-        BadBudget: the budget does not pay for two trials of the lowest rung and a final training as large.
+        BadBudget: the budget does not pay for two trials of the lowest rung and a final training as large, or there
+            is a warm share and the subject's outcomes have no weights.
         BadRecord: the record is damaged or of another loop.
         BadSpace: see `adaptation.check_space`.
     """
