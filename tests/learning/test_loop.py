@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,17 +98,9 @@ def test_a_killed_loop_ends_as_an_unbroken_one(dies_after: int, tmp_path: Path) 
 class Pupil(Valley):
     """A subject that remembers: its weights count the effort that went into them, and more of it is better."""
 
-    def trial(
-        self,
-        params: Mapping[str, float],
-        effort: Effort,
-        *,
-        seed: int,
-        class_weights: Sequence[float],
-        start: Weights | None,
-    ) -> Outcome:
-        judged = super().trial(params, effort, seed=seed, class_weights=class_weights, start=start)
-        learnt = effort.share + (float(start["effort"][0]) if start else 0.0)
+    def trial(self, params: Mapping[str, float], effort: Effort, **how: Any) -> Outcome:
+        judged = super().trial(params, effort, **how)
+        learnt = effort.share + (float(how["start"]["effort"][0]) if how["start"] else 0.0)
         weights = {"effort": np.array([learnt], np.float32)}
         return Outcome(judged.score - 1.0 / (1.0 + learnt), judged.figure, judged.class_errors, weights)
 
@@ -147,17 +140,9 @@ def test_a_killed_loop_trains_its_warm_start_once_more_and_goes_on(dies_after: i
 class Spoilt(Pupil):
     """Its last training goes wrong."""
 
-    def trial(
-        self,
-        params: Mapping[str, float],
-        effort: Effort,
-        *,
-        seed: int,
-        class_weights: Sequence[float],
-        start: Weights | None,
-    ) -> Outcome:
-        judged = super().trial(params, effort, seed=seed, class_weights=class_weights, start=start)
-        return replace(judged, score=judged.score - 10.0) if seed == WARM_PLAN.seed + 1 else judged
+    def trial(self, params: Mapping[str, float], effort: Effort, **how: Any) -> Outcome:
+        judged = super().trial(params, effort, **how)
+        return replace(judged, score=judged.score - 10.0) if how["seed"] == WARM_PLAN.seed + 1 else judged
 
 
 def test_what_did_best_is_kept_also_when_it_was_not_the_last() -> None:

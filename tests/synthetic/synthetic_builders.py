@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -78,3 +82,19 @@ def runs_of_units(draw: st.DrawFn, *, classes: int = 2) -> list[Unit]:
     annotations = st.dictionaries(json_texts, json_values, max_size=3)
     units = [Unit(first + n, draw(images), draw(labels), draw(annotations)) for n in range(count)]
     return list(draw(st.permutations(units)))
+
+
+def printed_by_an_old_processor(script: str, cache: Path) -> str:
+    """What a Python script prints on a processor without AVX: compiled for it anew, into `cache`."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parent),
+        "NUMBA_CACHE_DIR": str(cache),
+        "NUMBA_CPU_NAME": "nehalem",
+        "NUMBA_CPU_FEATURES": "",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V4 X86_V3",
+    }
+    command = [sys.executable, "-W", "ignore", "-c", script]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-500:]
+    return done.stdout.strip()

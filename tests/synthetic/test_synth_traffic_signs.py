@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from synthetic_builders import printed_by_an_old_processor
 
 from neuromation.kernel.hashing import merkle_root
 from neuromation.kernel.rng import SEED_MAX, unit_rng
@@ -86,18 +84,7 @@ def test_an_old_processor_makes_the_same_units(tmp_path: Path) -> None:
         "units = [TRAFFIC_SIGNS.unit(params(mode=m), 1, i) for m in ('scene', 'crop') for i in range(2)];"
         "print(merkle_root([unit_hash(unit) for unit in units]))"
     )
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(Path(__file__).parent),
-        "NUMBA_CACHE_DIR": str(tmp_path),
-        "NUMBA_CPU_NAME": "nehalem",
-        "NUMBA_CPU_FEATURES": "",
-        "NPY_DISABLE_CPU_FEATURES": "X86_V4 X86_V3",
-    }
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", check], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.stdout.strip() == ROOT_OF_VERSION_1, done.stderr[-500:]
+    assert printed_by_an_old_processor(check, tmp_path) == ROOT_OF_VERSION_1
 
 
 def test_there_are_many_signs_and_each_has_its_own_name() -> None:
