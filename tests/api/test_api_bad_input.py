@@ -371,11 +371,11 @@ def test_funding_with_nothing_beyond_the_supply_or_for_nobody(platform: Platform
 # ---- nodes ------------------------------------------------------------------------------------------
 
 
-def test_a_stake_that_is_lowered_over_the_balance_or_of_a_foreign_node(platform: Platform) -> None:
+def test_a_stake_over_the_balance_below_nothing_or_of_a_foreign_node(platform: Platform) -> None:
     owner = platform.somebody("provider", balance="5")
     node = platform.machine(owner=owner, stake="2").node
     path = f"/v1/nodes/{node}/stake"
-    problem(owner.post(path, {"amount": "1"}), 409, "too-little-stake")
+    problem(owner.post(path, {"amount": "-1"}), 422)
     problem(owner.post(path, {"amount": "6"}), 409, "insufficient-funds")
     problem(platform.somebody("provider", balance="5").post(path, {"amount": "3"}), 404, "no-such-node")
 

@@ -111,6 +111,14 @@ def test_a_stake_moves_from_the_owner_to_the_node_once(platform: Platform) -> No
     assert done(owner.get(f"/v1/nodes/{node}"))["stake"] == "2.5"
 
 
+def test_an_idle_node_gives_its_stake_back(platform: Platform) -> None:
+    owner = platform.somebody("provider", balance="10")
+    node = platform.machine(owner=owner, stake="2.5").node
+    for amount, left in (("1", "9"), ("0", "10"), ("0", "10")):
+        assert done(owner.post(f"/v1/nodes/{node}/stake", {"amount": amount}))["stake"] == amount
+        assert wallet(owner)["available"] == left
+
+
 def test_what_nodes_earn_is_on_their_bill_lines(platform: Platform, job: Json) -> None:
     nodes = done(platform.somebody("operator").get("/v1/nodes"))["nodes"]
     earned = sum(Decimal(node["earned"]) for node in nodes)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from simulated_platform import Simulation, wrong_pixels
 
 from neuromation.accounts import service as accounts
+from neuromation.accounts.model import Principal
 from neuromation.client import schemas as wire
 from neuromation.jobs import service as jobs
 from neuromation.jobs.model import BreakReason, JobState, Task, TaskKind, TaskState
@@ -18,7 +19,7 @@ from neuromation.kernel.money import ZERO, Ntk
 from neuromation.worker.loop import Worker
 from neuromation.workflows import node_work, ordering
 from neuromation.workflows.driving import drive, sweep
-from neuromation.workflows.errors import NoFeasiblePool
+from neuromation.workflows.errors import NoFeasiblePool, StakeInUse
 
 Simulate = Callable[..., Simulation]
 
@@ -78,16 +79,12 @@ def test_a_cancellation_waits_for_the_step_under_way(simulate: Simulate) -> None
         with sim.world.transaction() as conn:
             return ordering.cancel(sim.world, conn, sim.customer, job_id).state
 
-    def someone_waits() -> bool:
-        with sim.world.look() as conn:
-            return bool(conn.execute(sa.text("select count(*) from pg_locks where not granted")).scalar_one())
-
     with ThreadPoolExecutor(1) as pool:
         with sim.world.transaction() as step:
             claimed = jobs.claim_due_job(step, now=sim.world.now())
             assert claimed is not None and claimed.id == job_id
             cancelling = pool.submit(cancel)
-            assert any(someone_waits() for _ in range(10_000))
+            assert any(_someone_waits(sim) for _ in range(10_000))
             jobs.advance(step, job_id, [JobState.FUNDED], JobState.BIDDING, now=sim.world.now())
         assert cancelling.result(timeout=30) == "cancelled"
     sim.check(whole=True)
@@ -120,6 +117,45 @@ def test_work_won_by_a_node_that_never_begins_goes_to_others(simulate: Simulate)
     sim.play([job_id])
     assert sim.job(job_id).state is JobState.SETTLED, sim.picture(job_id)
     assert sim.elapsed_s < 300 and sim.paid_to(lazy.owner, kind="work") == ZERO
+
+
+def test_a_stake_stands_for_work_until_the_job_ends(simulate: Simulate) -> None:
+    sim = simulate(9)
+    node = sim.add_node()
+    sim.add_node(), sim.add_node()
+    job_id = sim.order(an_order())
+
+    def lower(amount: str) -> str:
+        with sim.world.transaction() as conn:
+            owner = Principal(node.owner, frozenset({"provider"}), "", "api", "")
+            return node_work.stake(sim.world, conn, owner, node.id, wire.NewStake(amount=amount)).stake
+
+    refused = 0
+    while sim.job(job_id).state is not JobState.SETTLED:
+        sim.step(faults=False)
+        if sim.job(job_id).state is not JobState.SETTLED and _works(sim, node.id, job_id):
+            with pytest.raises(StakeInUse, match="try again"):
+                lower("0")
+            refused += 1
+    assert refused > 0
+    assert lower("0") == "0"
+    again = sim.order(an_order(name="more"))
+    sim.run([again], steps=3000, faults=False)
+    assert sim.job(again).state is JobState.SETTLED, sim.picture(again)
+    assert not _works(sim, node.id, again), "no stake, no work"
+    sim.check(whole=True)
+
+
+def test_work_is_given_out_only_when_no_stake_is_being_taken_back(simulate: Simulate) -> None:
+    sim = simulate(10)
+    node = sim.add_node()
+    with ThreadPoolExecutor(1) as pool:
+        with sim.world.transaction() as conn:
+            node_work.lock_stake(conn, node.id, shared=False)
+            body = wire.Poll(running=[], free_slots=1, tasks_max=1, wait_s=0)
+            polling = pool.submit(node_work.poll, sim.world, node.id, body)
+            assert any(_someone_waits(sim) for _ in range(10_000))
+        assert polling.result(timeout=30).leases == []
 
 
 def test_a_platform_that_was_down_until_the_hold_ran_out_refunds_once(simulate: Simulate) -> None:
@@ -176,6 +212,15 @@ def test_a_job_stopped_while_tasks_are_out_ends_though_their_nodes_never_come_ba
     sim.check(whole=True)
     assert sim.job(job_id).state is JobState.CANCELLED, sim.picture(job_id)
     assert sim.balance(f"escrow:{job_id}") == ZERO
+
+
+def _someone_waits(sim: Simulation) -> bool:
+    with sim.world.look() as conn:
+        return bool(conn.execute(sa.text("select count(*) from pg_locks where not granted")).scalar_one())
+
+
+def _works(sim: Simulation, node_id: str, job_id: str) -> bool:
+    return any(t.node_id == node_id and t.state is not TaskState.PENDING for t in _tasks(sim, job_id))
 
 
 def _events(sim: Simulation, job_id: str, type: str) -> list[dict[str, Any]]:

@@ -47,7 +47,10 @@ def show_node(node_id: Id, principal: Person, world: TheWorld) -> wire.NodeInfo:
 
 @router.post("/nodes/{node_id}/stake", responses=problems(401, 403, 404, 409, 413, 422), operation_id="stake")
 def stake(node_id: Id, body: wire.NewStake, principal: Provider, world: TheWorld) -> wire.NodeInfo:
-    """Raise the node's stake to `amount`, from its owner's balance. Proven cheating loses it."""
+    """Raise or lower the node's stake to `amount`, from or to its owner's balance. Proven cheating loses it.
+
+    It is lowered only when none of the node's work waits for a job to end (409, `stake-in-use`).
+    """
     with world.transaction() as conn:
         return node_work.stake(world, conn, principal, node_id, body)
 

@@ -170,9 +170,9 @@ def stake(
     connection: Connection,
     *,
     node_id: NodeId,
-    amount: Annotated[str, typer.Argument(help="NTK that the stake shall then be; it can only be raised.")],
+    amount: Annotated[str, typer.Argument(help="NTK that the stake shall then be; 0 takes all of it back.")],
 ) -> None:
-    """Raise a node's stake from your balance. Proven cheating loses it."""
+    """Raise a node's stake from your balance, or take it back once its work is settled. Proven cheating loses it."""
     node = connection.client.stake(node_id, amount)
     connection.out.result(node, lambda: connection.out.facts(_facts(node)))
 

@@ -292,7 +292,10 @@ class Client:
         return self._transport.get(wire.NodeInfo, f"/nodes/{segment(node_id)}")
 
     def stake(self, node_id: str, amount: str) -> wire.NodeInfo:
-        """Raise a node's stake to `amount` NTK, from the caller's balance. Proven cheating loses it."""
+        """Raise or lower a node's stake to `amount` NTK, from or to the caller's balance. Proven cheating loses it.
+
+        It is lowered only when none of the node's work waits for a job to end.
+        """
         with checking():
             message = wire.NewStake(amount=amount)
         return self._transport.ask(wire.NodeInfo, "POST", f"/nodes/{segment(node_id)}/stake", message, idempotent=True)

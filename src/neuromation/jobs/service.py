@@ -411,6 +411,11 @@ def check_holder(conn: Connection, node_id: str, task_id: str) -> None:
         raise StaleLease(task_id, row.attempt)
 
 
+def has_unsettled(conn: Connection, node_id: str) -> bool:
+    """Whether a node holds or has done work of a job that has not ended: it may still be checked, paid or thrown away."""
+    return bool(conn.execute(store.UNSETTLED, {"node_id": node_id}).scalar_one())
+
+
 def leases_of(conn: Connection, node_id: str, task_ids: Collection[str]) -> list[tuple[str, TaskKind, int, datetime]]:
     """Of tasks that a node holds or has done: id, kind, micro-CU, and since when it had them."""
     rows = conn.execute(store.TIMES, {"ids": list(task_ids), "node_id": node_id})

@@ -351,6 +351,12 @@ STEP_ON = text("""
     update job_task t set state = :to_state, reason = '', finished_at = :now from these where t.id = these.id
     returning t.id, t.job_id, t.node_id, t.attempt, t.price, t.cu
 """)
+UNSETTLED = text("""
+    select exists (
+        select 1 from job j join job_task t on t.job_id = j.id
+        where j.state not in ('settled', 'refunded', 'cancelled') and t.node_id = :node_id
+            and t.state in ('leased', 'committed', 'accepted'))
+""")
 STATES = text("select id, state from job_task where id = any(:ids)")
 CANCEL = text("""
     update job_task set state = 'cancelled', finished_at = :now, lease_expires_at = null

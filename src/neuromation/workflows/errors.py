@@ -14,5 +14,5 @@ class NoFeasiblePool(Conflict):
         super().__init__(message, constraint=constraint, remedies=remedies)
 
 
-class TooLittleStake(Conflict):
-    """A stake may be raised, not lowered, while the node works."""
+class StakeInUse(Conflict):
+    """A stake is not taken back while it stands for work that is not settled."""

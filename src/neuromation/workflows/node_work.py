@@ -23,12 +23,14 @@ from neuromation.market.model import MICRO_PER_CU, Auction, Kind
 from neuromation.nodes import service as nodes
 from neuromation.nodes.model import Hardware, Isolation, Node, NodeState, WorkKind
 from neuromation.storage import service as storage
-from neuromation.workflows.errors import TooLittleStake
+from neuromation.workflows.errors import StakeInUse
 from neuromation.workflows.pool import capabilities, stake_of
 from neuromation.workflows.reads import node_view
 from neuromation.workflows.world import World
 
 MICRO = 1_000_000
+_MOVE_STAKE = sa.text("select pg_advisory_xact_lock(hashtextextended('stake:' || :node_id, 0))")
+_GIVE_WORK = sa.text("select pg_advisory_xact_lock_shared(hashtextextended('stake:' || :node_id, 0))")
 DONE_STATES = (TaskState.COMMITTED, TaskState.ACCEPTED, TaskState.SETTLED)
 WORK_OF_TASK = {TaskKind.GENERATE: WorkKind.RENDER, TaskKind.TRAIN: WorkKind.TRAIN, TaskKind.TRIAL: WorkKind.TRAIN}
 _REASONS = {
@@ -74,28 +76,36 @@ def join(world: World, conn: sa.Connection, principal: Principal, body: wire.Nod
 
 
 def stake(world: World, conn: sa.Connection, principal: Principal, node_id: str, body: wire.NewStake) -> wire.NodeInfo:
-    """Raise a node's stake to an amount, from its owner's balance. Raises InsufficientFunds, TooLittleStake."""
+    """Raise or lower a node's stake to an amount, from or to its owner's balance.
+
+    Raises InsufficientFunds, and StakeInUse for taking back what stands for work that is not settled.
+    """
     now = world.now()
+    lock_stake(conn, node_id, shared=False)
     node = nodes.get(conn, node_id, owner=principal.account_id)
     if node.state is NodeState.BANNED:
         raise Conflict(f"node {node_id} is banned ({node.reason}); it takes no stake", reason="node-banned")
     wanted, present = Ntk.parse(body.amount), stake_of(conn, node_id)
-    if wanted < present:
-        raise TooLittleStake(
-            f"node {node_id} has {present} NTK at stake; a stake can be raised, not lowered to {wanted} NTK"
+    if wanted < present and jobs.has_unsettled(conn, node_id):
+        raise StakeInUse(
+            f"node {node_id} has work that is not settled, and its {present} NTK stand for it; stop the node and try again "
+            "when the jobs have ended"
         )
-    if wanted > present:
-        key = new_id("xfr", now)
-        more = Transfer(
-            key=key,
-            debit=f"user:{node.owner}",
-            credit=f"stake:{node_id}",
-            amount=wanted - present,
-            kind="stake",
-            ref=node_id,
-        )
-        ledger.transfer(conn, [more], now=now)
+    if wanted != present:
+        own, staked = f"user:{node.owner}", f"stake:{node_id}"
+        debit, credit = (own, staked) if wanted > present else (staked, own)
+        amount, kind = (wanted - present, "stake") if wanted > present else (present - wanted, "unstake")
+        move = Transfer(key=new_id("xfr", now), debit=debit, credit=credit, amount=amount, kind=kind, ref=node_id)
+        ledger.transfer(conn, [move], now=now)
     return node_view(conn, node, now=now)
+
+
+def lock_stake(conn: sa.Connection, node_id: str, *, shared: bool) -> None:
+    """Until the transaction ends no stake is taken back while work is given out that it stands for.
+
+    Taken before any other lock, and no row's: those who commit and settle work lock rows in orders of their own.
+    """
+    conn.execute(_GIVE_WORK if shared else _MOVE_STAKE, {"node_id": node_id})
 
 
 def report_benchmark(world: World, conn: sa.Connection, node_id: str, body: wire.Benchmark) -> wire.NodeInfo:
@@ -122,6 +132,7 @@ def poll(world: World, node_id: str, body: wire.Poll) -> wire.PollAnswer:
     """Auctions to bid in, leases, and news of tasks that are no longer the node's. Raises NoSuchNode."""
     with world.transaction() as conn:
         now = world.now()
+        lock_stake(conn, node_id, shared=True)
         node = nodes.get(conn, node_id)
         kept = (
             jobs.extend_leases(conn, node_id, body.running, lease_s=world.policy.lease_s, now=now)
