@@ -382,7 +382,7 @@ def test_a_stake_over_the_balance_below_nothing_or_of_a_foreign_node(platform: P
 
 def test_bids_that_are_late_too_low_or_for_nothing(platform: Platform, customer: Caller) -> None:
     node = platform.machines[0]
-    customer.ordered(an_order())
+    job = customer.ordered(an_order())
     platform.turn()
     auction = node.poll(free_slots=0)["auctions"][0]["id"]
     body = problem(node.bid(auction, "0.999999"), 422, "below-floor")
@@ -391,6 +391,7 @@ def test_bids_that_are_late_too_low_or_for_nothing(platform: Platform, customer:
     problem(node.bid(auction, tasks=0), 422)
     platform.clock.advance(6)
     problem(node.bid(auction), 409, "auction-closed")
+    done(customer.post(f"/v1/jobs/{job['id']}/cancel"))  # or it would be put to auction once more
 
 
 def test_benchmarks_and_polls_out_of_bounds(platform: Platform) -> None:

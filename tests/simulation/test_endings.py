@@ -16,6 +16,7 @@ from neuromation.client import schemas as wire
 from neuromation.jobs import service as jobs
 from neuromation.jobs.model import BreakReason, JobState, Task, TaskKind, TaskState
 from neuromation.kernel.money import ZERO, Ntk
+from neuromation.nodes import service as nodes
 from neuromation.worker.loop import Worker
 from neuromation.workflows import node_work, ordering
 from neuromation.workflows.driving import drive, sweep
@@ -151,7 +152,7 @@ def test_work_is_given_out_only_when_no_stake_is_being_taken_back(simulate: Simu
     node = sim.add_node()
     with ThreadPoolExecutor(1) as pool:
         with sim.world.transaction() as conn:
-            node_work.lock_stake(conn, node.id, shared=False)
+            nodes.lock_stake(conn, node.id, shared=False)
             body = wire.Poll(running=[], free_slots=1, tasks_max=1, wait_s=0)
             polling = pool.submit(node_work.poll, sim.world, node.id, body)
             assert any(_someone_waits(sim) for _ in range(10_000))

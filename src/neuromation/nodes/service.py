@@ -67,6 +67,14 @@ def join(conn: Connection, *, owner: str, name: str, hardware: Hardware, now: da
     return _take(conn, node, NodeEvent.HEARD)
 
 
+def lock_stake(conn: Connection, node_id: str, *, shared: bool) -> None:
+    """Until the transaction ends no stake is taken back while work is given out that it stands for.
+
+    Taken before any other lock, and no row's: those who commit and settle work lock rows in orders of their own.
+    """
+    conn.execute(store.GIVE_WORK if shared else store.MOVE_STAKE, {"node_id": node_id})
+
+
 def report_benchmark(
     conn: Connection, node_id: str, *, render_cu_per_s: int, train_cu_per_s: int, now: datetime
 ) -> Node:

@@ -30,6 +30,8 @@ JOIN = text(f"""
 """)
 COUNT = text("select count(*) from node where owner = :owner and name <> :name")
 NODE = text(f"select {_NODE} from node where id = :id")
+MOVE_STAKE = text("select pg_advisory_xact_lock(hashtextextended('stake:' || :node_id, 0))")
+GIVE_WORK = text("select pg_advisory_xact_lock_shared(hashtextextended('stake:' || :node_id, 0))")
 NODE_LOCKED = text(f"select {_NODE} from node where id = :id for update")
 NODES = text(f"""
     select {_NODE} from node

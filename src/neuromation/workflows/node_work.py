@@ -29,8 +29,6 @@ from neuromation.workflows.reads import node_view
 from neuromation.workflows.world import World
 
 MICRO = 1_000_000
-_MOVE_STAKE = sa.text("select pg_advisory_xact_lock(hashtextextended('stake:' || :node_id, 0))")
-_GIVE_WORK = sa.text("select pg_advisory_xact_lock_shared(hashtextextended('stake:' || :node_id, 0))")
 DONE_STATES = (TaskState.COMMITTED, TaskState.ACCEPTED, TaskState.SETTLED)
 WORK_OF_TASK = {TaskKind.GENERATE: WorkKind.RENDER, TaskKind.TRAIN: WorkKind.TRAIN, TaskKind.TRIAL: WorkKind.TRAIN}
 _REASONS = {
@@ -81,7 +79,7 @@ def stake(world: World, conn: sa.Connection, principal: Principal, node_id: str,
     Raises InsufficientFunds, and StakeInUse for taking back what stands for work that is not settled.
     """
     now = world.now()
-    lock_stake(conn, node_id, shared=False)
+    nodes.lock_stake(conn, node_id, shared=False)
     node = nodes.get(conn, node_id, owner=principal.account_id)
     if node.state is NodeState.BANNED:
         raise Conflict(f"node {node_id} is banned ({node.reason}); it takes no stake", reason="node-banned")
@@ -98,14 +96,6 @@ def stake(world: World, conn: sa.Connection, principal: Principal, node_id: str,
         move = Transfer(key=new_id("xfr", now), debit=debit, credit=credit, amount=amount, kind=kind, ref=node_id)
         ledger.transfer(conn, [move], now=now)
     return node_view(conn, node, now=now)
-
-
-def lock_stake(conn: sa.Connection, node_id: str, *, shared: bool) -> None:
-    """Until the transaction ends no stake is taken back while work is given out that it stands for.
-
-    Taken before any other lock, and no row's: those who commit and settle work lock rows in orders of their own.
-    """
-    conn.execute(_GIVE_WORK if shared else _MOVE_STAKE, {"node_id": node_id})
 
 
 def report_benchmark(world: World, conn: sa.Connection, node_id: str, body: wire.Benchmark) -> wire.NodeInfo:
@@ -132,7 +122,7 @@ def poll(world: World, node_id: str, body: wire.Poll) -> wire.PollAnswer:
     """Auctions to bid in, leases, and news of tasks that are no longer the node's. Raises NoSuchNode."""
     with world.transaction() as conn:
         now = world.now()
-        lock_stake(conn, node_id, shared=True)
+        nodes.lock_stake(conn, node_id, shared=True)
         node = nodes.get(conn, node_id)
         kept = (
             jobs.extend_leases(conn, node_id, body.running, lease_s=world.policy.lease_s, now=now)
