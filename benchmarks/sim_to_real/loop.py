@@ -180,13 +180,15 @@ def _scratch() -> Iterator[None]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare, print, draw; the exit status is 1 where the loop does not win on average."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sim_to_real.loop", description=__doc__)
-    parser.add_argument("domains", nargs="*", choices=sorted(NAMES))
+    parser.add_argument("domains", nargs="*", metavar="DOMAIN", help=f"of {', '.join(sorted(NAMES))}")
     parser.add_argument("--minutes", type=float, default=6.0, help="of one thread, for each side and seed")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--plot", type=Path, help="an SVG or PNG file to write")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--shown", type=Path, nargs="+", help="show what --json printed before, instead of running")
     asked = parser.parse_args(arguments)
+    if not (asked.domains or asked.shown) or set(asked.domains) - set(NAMES):
+        parser.error(f"name domains of {', '.join(sorted(NAMES))}, or files with --shown")
     rows: list[Compared] = []
     began = time.monotonic()
     try:
