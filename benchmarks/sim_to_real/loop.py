@@ -237,7 +237,7 @@ def plot(rows: Sequence[Compared], path: Path) -> None:
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.set_xlabel("accuracy or mAP@0.5 on real samples that nothing was chosen on")
     figure.legend(loc="outside upper left", ncols=2, frameon=False)
-    figure.savefig(path)
+    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
 def show(rows: Sequence[Compared], seconds: float) -> None:
