@@ -319,7 +319,7 @@ def render_report(facts: DemoFacts) -> str:
 
     check_facts(facts)
     bill = summarise(facts.bills)
-    template = _environment().from_string(files("neuromation.cli").joinpath("page.html.j2").read_text("utf-8"))
+    template = _environment().from_string(files("neuromation.cli").joinpath("report.html.j2").read_text("utf-8"))
     return template.render(f=facts, bill=bill, charts=drawings(facts, bill), flow=facts.steps)
 
 
