@@ -92,7 +92,7 @@ def blood_cells() -> Case:
         say(f"{absent}; measured on made pictures")
         real = BLOOD_CELLS.make(BLOOD_CELLS.params(), HELD_BACK_UNITS, 2)
     config = {**BLOOD_CELLS.config(), "mirrors": 1}
-    return Case("blood cells", BLOOD_CELLS.model, config, samples, real, BLOOD_CELLS.plan(1.0, 1).recipe, 0.4)
+    return Case("blood cells", BLOOD_CELLS.model, config, samples, real, BLOOD_CELLS.plan(1.0, 1).recipe, 0.25)
 
 
 def run(case: Case, *, minutes: float, mobile: bool) -> CompressionReport:
