@@ -1,6 +1,6 @@
 """Two-phase transfers a second, ours and pgledger's, on one embedded PostgreSQL, in interleaved slices.
 
-    python benchmarks/bench_ledger.py [--pgledger PATH] [--seconds 2] [--rounds 3] [--clients 8]
+    python benchmarks/bench_ledger.py [--pgledger PATH] [--seconds 2] [--rounds 3] [--clients 32]
 
 What is counted: transfers that are durable when the client has its answer. A hold and its post are two transfers: two
 rows of the log and four chained entries. pgledger knows no holds; there a payment in two steps is a transfer to the
@@ -317,7 +317,7 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=2.0, help="length of a slice")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--in-flight", type=int, default=16, help="requests a client keeps going in the last row")
     args = parser.parse_args()
     console = Console(width=140)
