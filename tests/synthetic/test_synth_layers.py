@@ -137,6 +137,28 @@ def test_either_packer_reads_the_other_and_refuses_the_same(image: np.ndarray, d
         assert (png.decode_png(png.encode_png(image)) == image).all()
 
 
+@given(npst.arrays(np.uint8, st.sampled_from([(3, 8, 8), (2, 5, 7, 3)]), elements=st.integers(0, 16)), st.data())
+def test_small_pictures_read_at_once_are_those_read_one_by_one(images: np.ndarray, draw: st.DataObject) -> None:
+    files = [bytearray(png.encode_png(image, value_max=16)) for image in images]
+    assert (np.stack(png.decode_pngs([bytes(f) for f in files], value_max=16, bytes_max=10**4)) == images).all()
+    if draw.draw(st.booleans()):
+        hit = draw.draw(st.sampled_from(files))
+        hit[draw.draw(st.integers(0, len(hit) - 1))] ^= 1 << draw.draw(st.integers(0, 7))
+
+    def decoded() -> object:
+        try:
+            return [
+                image.tolist() for image in png.decode_pngs([bytes(f) for f in files], value_max=16, bytes_max=10**9)
+            ]
+        except BadShard:
+            return None
+
+    at_once = decoded()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(png, "_stored", lambda files, size: None)
+        assert decoded() == at_once
+
+
 def test_a_shard_of_each_kind_says_what_its_columns_are() -> None:
     wanted = {
         "blocks": ["index", "image", "instances", "depth", "normals", "illumination", "flow"],

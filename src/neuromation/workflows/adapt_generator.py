@@ -37,7 +37,7 @@ FINALISTS = 3  # the best parameter sets are tried a second time: one lucky tria
 WEIGHTS = "weights.safetensors"
 _OBJECTIVES = {
     True: "Trials are judged by the mean log-probability of the right class on the validation split.",
-    False: "Trials are judged by the main figure of their problem on the validation split.",
+    False: "Trials are judged by the main figure of their problem, of boxes also by how well they fit, on the validation split.",
 }
 
 

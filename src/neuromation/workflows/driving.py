@@ -97,10 +97,10 @@ def _bidding(world: World, conn: sa.Connection, job: Job, plan: Plan, work: Work
     if not is_due(world, conn, auction, now=now):
         jobs.schedule(conn, job.id, now + timedelta(seconds=0.2))
         return
-    _, silent = able_and_silent(world, conn, auction, now=now)
     plan, result = close_auction(world, conn, job, plan, now=now)
     if isinstance(result, Infeasible):
-        if silent and plan.memory["auctions"] < world.policy.biddings_max:  # they may have been busy or cut off
+        _, silent = able_and_silent(world, conn, auction, now=now)  # they may have been busy or cut off
+        if silent and plan.memory["auctions"] < world.policy.biddings_max:
             jobs.emit(conn, job.id, "warning", {"message": result.message, "constraint": result.constraint}, now=now)
             _keep(conn, job, open_auction(world, conn, job, plan, tasks=plan.tasks, now=now), BUSY_S, now=now)
             return

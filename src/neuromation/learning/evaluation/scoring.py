@@ -26,13 +26,13 @@ def log_score(answers: Sequence[Any], samples: Samples, *, chance_min: float = C
 
 
 def trial_score(answers: Sequence[Any], samples: Samples, report: Report) -> float:
-    """What trials are compared by, higher is better: `log_score` of classes, of all else a mean of figures.
+    """What trials are compared by, higher is better: `log_score` of classes, two figures of boxes, else the headline.
 
     Boxes are found long before their classes are told apart, and an overlap of 0.5 hardly minds a margin too wide:
     so beside the headline stands the precision over all overlaps, whatever class is said.
     """
     if samples.problem.is_classification:
         return log_score(answers, samples)
-    figures = [report.figures[report.headline].value]
-    figures += [report.figures[name].value for name in ("any",) if name in report.figures]
-    return float(np.nan_to_num(figures).mean())
+    main = report.figures[report.headline]
+    fit = report.figures.get("any", main)
+    return float(np.nan_to_num([main.value, fit.value]).mean())

@@ -37,6 +37,7 @@ SIDE_MAX = 8192
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEAD = struct.Struct(">8sI4sIIBBBBBI")  # signature, then the whole IHDR chunk
 _LENGTH = struct.Struct(">I")
+_CHECKS = struct.Struct(">II")  # behind the pixels: of the unpacked bytes, then of the chunk
 _END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 _GREY, _RGB = 0, 2
 _NONE, _UP = 0, 2
@@ -212,20 +213,21 @@ def _stored(files: Sequence[bytes], size: int) -> Bytes | None:
 
     None when one is packed, other or damaged: `_lines` then says which way.
     """
-    frame = zlib.compress(bytes(size), 0)
-    lead = len(frame) - size - 4  # in front of the lines; the last four bytes check them
-    begin, stop = _HEAD.size + 8 + lead, _HEAD.size + 8 + len(frame)
-    length = stop + 4 + len(_END)
-    if size > _STORED_MAX or lead < 0 or any(len(file) != length for file in files):
+    if size > _STORED_MAX:
         return None
-    front = _LENGTH.pack(len(frame)) + b"IDAT" + frame[:lead]
+    packed = zlib.compress(bytes(size), 0)
+    lead = len(packed) - size - 4  # bytes in front of the lines; four behind check them
+    name = _HEAD.size + 4
+    begin, end = name + 4 + lead, name + 4 + lead + size
+    length = end + 8 + len(_END)
+    front = _LENGTH.pack(len(packed)) + b"IDAT" + packed[:lead]
     for file in files:
-        whole = file[_HEAD.size : begin] == front and _LENGTH.unpack_from(file, stop)[0] == zlib.crc32(
-            file[begin - lead - 4 : stop]
-        )
-        if not whole or _LENGTH.unpack_from(file, stop - 4)[0] != zlib.adler32(file[begin : stop - 4]):
+        if len(file) != length or file[_HEAD.size : begin] != front:
             return None
-    return np.frombuffer(b"".join(files), dtype=np.uint8).reshape(len(files), length)[:, begin : stop - 4]
+        checks = zlib.adler32(file[begin:end]), zlib.crc32(file[name : end + 4])
+        if _CHECKS.unpack_from(file, end) != checks:
+            return None
+    return np.frombuffer(b"".join(files), dtype=np.uint8).reshape(len(files), length)[:, begin:end]
 
 
 def _large(lines: bytes, shape: Shape, depth: int) -> Pixels:
