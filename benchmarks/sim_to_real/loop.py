@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,31 +31,28 @@ from neuromation.learning.adaptation import Parameter, around
 from neuromation.learning.evaluation import predict
 from neuromation.learning.loop import (
     FINAL,
-    GO_ON_LR,
+    USUAL_FINAL_SHARE,
+    USUAL_TRIAL_SHARE,
+    USUAL_WARM_SHARE,
     WARM,
     Effort,
     Outcome,
     Plan,
+    Training,
     Tried,
-    draw_by_class,
     outcome_of,
     run_loop,
     without_loop,
 )
 from neuromation.learning.problem import Problem
-from neuromation.learning.weights import Weights
 from neuromation.synthetic import get_generator, search_space
 
 GENERATORS = {"groceries": "product-photo"}  # where it has another name than the domain
 REACH, ANNOTATION_REACH = 0.2, 0.5  # of a parameter's range on both sides of its default
-FINAL_SHARE, WARM_SHARE = 0.4, 0.3  # of the budget
-TRIAL_SHARE = 0.05  # for one full trial: a bracket of nine with its promotions takes half of the search
 JUDGED_MAX = 40  # pictures with boxes that judge a trial: there each costs as much as a step of training
 JUDGING_MINUTES = {"digits": 0.03, "spoken-digits": 0.05, "groceries": 0.02, "blood-cells": 0.03, "dice": 0.1}
-SPARE_TRAINING = (
-    "groceries",
-    "blood-cells",
-)  # whose real training parts are used by yardsticks only: nothing was chosen on
+# Whose real training parts serve yardsticks only: nothing was chosen on them.
+SPARE_TRAINING = ("groceries", "blood-cells")
 
 
 @dataclass(slots=True)
@@ -81,28 +78,17 @@ class DomainSubject:
         """Minutes of one thread."""
         return JUDGING_MINUTES[self.domain.name] + self.full_minutes * effort.share
 
-    def trial(
-        self,
-        params: Mapping[str, float],
-        effort: Effort,
-        *,
-        seed: int,
-        class_weights: Sequence[float],
-        start: Weights | None,
-    ) -> Outcome:
+    def trial(self, params: Mapping[str, float], training: Training) -> Outcome:
         """Make, train, and measure on the half that may choose."""
-        plan = self.domain.plan(self.full_minutes * effort.share, seed)
+        plan = self.domain.plan(self.full_minutes * training.effort.share, training.seed)
         looks = {name: round(value, 6) for name, value in params.items()}
-        samples = self.domain.make({**self.domain.fixed(), **looks}, plan.units, seed)
-        if class_weights and samples.problem.is_classification:
-            samples = samples.only(draw_by_class(samples.targets, class_weights, len(samples), seed=seed))
-        recipe = replace(plan.recipe, lr=plan.recipe.lr * GO_ON_LR) if start else plan.recipe
-        weights, _ = train(self.domain, samples, recipe, start)
+        samples = training.drawn(self.domain.make({**self.domain.fixed(), **looks}, plan.units, training.seed))
+        weights, _ = train(self.domain, samples, training.recipe(plan.recipe), training.start)
         choosing, config = self.domain.real("choose"), dict(self.domain.config())
         if choosing.problem is Problem.DETECTION:
             choosing = choosing.only(range(min(JUDGED_MAX, len(choosing))))
             config["mirrors"] = 1
-        return replace(outcome_of(predict(weights, self.domain.model, config, choosing), choosing), weights=weights)
+        return outcome_of(predict(weights, self.domain.model, config, choosing), choosing, weights)
 
     def untouched(self, outcome: Outcome) -> dict[str, float]:
         """A trial's figures on the real samples that nothing was chosen on."""
@@ -132,8 +118,8 @@ class Compared:
 def compare(domain: Domain, minutes: float, seed: int) -> Compared:
     """Spend the budget twice. Raises RealDataMissing."""
     figure = domain.bars[0].figure
-    subject = DomainSubject(domain, minutes * TRIAL_SHARE)
-    plan = Plan(budget=minutes, final_share=FINAL_SHARE, warm_share=WARM_SHARE, seed=1_000 * seed)
+    subject = DomainSubject(domain, minutes * USUAL_TRIAL_SHARE)
+    plan = Plan(budget=minutes, final_share=USUAL_FINAL_SHARE, warm_share=USUAL_WARM_SHARE, seed=1_000 * seed)
     record = cache_folder() / f"loop-{domain.name}-{minutes:g}-{seed}.jsonl"
     with _scratch():
         began = cpu_s()

@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +23,7 @@ from neuromation.learning.loop import (
     Effort,
     Outcome,
     Plan,
+    Training,
     Tried,
     class_weights,
     draw_by_class,
@@ -31,7 +31,6 @@ from neuromation.learning.loop import (
     run_loop,
     without_loop,
 )
-from neuromation.learning.weights import Weights
 
 SPACE = (Parameter("gap", 0.0, 1.0, 0.2), Parameter("blur", 0.1, 10.0, 1.0, log=True))
 
@@ -47,21 +46,13 @@ class Valley:
     def cost(self, effort: Effort) -> float:
         return 2.0 + effort.of(900) * 0.1
 
-    def trial(
-        self,
-        params: Mapping[str, float],
-        effort: Effort,
-        *,
-        seed: int,
-        class_weights: Sequence[float],
-        start: Weights | None,
-    ) -> Outcome:
+    def trial(self, params: Mapping[str, float], training: Training) -> Outcome:
         if self._dies_after is not None and len(self.asked) >= self._dies_after:
             raise KeyboardInterrupt
-        self.asked.append((dict(params), effort.share))
+        self.asked.append((dict(params), training.effort.share))
         far = (params["gap"] - 0.7) ** 2 + (math.log10(params["blur"] / 3.0)) ** 2
-        draw = float(unit_rng(seed, round(1e6 * far) % 2**31, "noise").standard_normal())
-        score = -far - 0.1 / (1.0 + effort.share) + self._noise * draw
+        draw = float(unit_rng(training.seed, round(1e6 * far) % 2**31, "noise").standard_normal())
+        score = -far - 0.1 / (1.0 + training.effort.share) + self._noise * draw
         return Outcome(score, min(1.0, max(0.0, 1.0 + score)), (0.1, 0.3, math.nan))
 
 
@@ -98,9 +89,9 @@ def test_a_killed_loop_ends_as_an_unbroken_one(dies_after: int, tmp_path: Path) 
 class Pupil(Valley):
     """A subject that remembers: its weights count the effort that went into them, and more of it is better."""
 
-    def trial(self, params: Mapping[str, float], effort: Effort, **how: Any) -> Outcome:
-        judged = super().trial(params, effort, **how)
-        learnt = effort.share + (float(how["start"]["effort"][0]) if how["start"] else 0.0)
+    def trial(self, params: Mapping[str, float], training: Training) -> Outcome:
+        judged = super().trial(params, training)
+        learnt = training.effort.share + (float(training.start["effort"][0]) if training.start else 0.0)
         weights = {"effort": np.array([learnt], np.float32)}
         return Outcome(judged.score - 1.0 / (1.0 + learnt), judged.figure, judged.class_errors, weights)
 
@@ -140,15 +131,16 @@ def test_a_killed_loop_trains_its_warm_start_once_more_and_goes_on(dies_after: i
 class Spoilt(Pupil):
     """Its last training goes wrong."""
 
-    def trial(self, params: Mapping[str, float], effort: Effort, **how: Any) -> Outcome:
-        judged = super().trial(params, effort, **how)
-        return replace(judged, score=judged.score - 10.0) if how["seed"] == WARM_PLAN.seed + 1 else judged
+    def trial(self, params: Mapping[str, float], training: Training) -> Outcome:
+        judged = super().trial(params, training)
+        return replace(judged, score=judged.score - 10.0) if training.seed == WARM_PLAN.seed + 1 else judged
 
 
 def test_what_did_best_is_kept_also_when_it_was_not_the_last() -> None:
     found = run_loop(Spoilt(), WARM_PLAN)
     best = max(found.tried[:-1], key=lambda t: t.outcome.score)
-    assert found.final == best.outcome
+    assert found.kept == best
+    assert found.warm_start == found.tried[0]
     assert found.params == best.params
     assert found.final.weights is not None
     assert found.final.weights["effort"][0] == pytest.approx(found.tried[0].share + best.share)

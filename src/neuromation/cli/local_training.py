@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,17 +24,14 @@ from neuromation.kernel.files import write_whole
 if TYPE_CHECKING:
     from neuromation.cli.sample_sets import SampleSet
     from neuromation.learning.evaluation.figures import Report
-    from neuromation.learning.loop import Tried
+    from neuromation.learning.loop import Effort, Outcome, Training, Tried
     from neuromation.learning.problem import InputSpec, Samples
     from neuromation.learning.trainer import Fitted, Recipe
-    from neuromation.learning.weights import Weights
     from neuromation.learning.zoo import ModelSpec
 
 HELD_BACK_SHARE, HELD_BACK_MAX = 0.1, 1_000  # synthetic samples that measure and never train
 CALIBRATION_STEPS, CALIBRATION_UNITS = 8, 16
 SAY_EVERY_S = 10.0
-FINAL_SHARE, WARM_SHARE = 0.4, 0.3  # of a loop's budget
-TRIAL_SHARE = 0.05  # for one full trial: a bracket of nine with its promotions takes half of the search
 
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="The model's folder; an interrupted run goes on there.")]
 ModelOption = Annotated[str, typer.Option("--model", help="A network of the zoo; see `neuromation model zoo`.")]
@@ -171,12 +168,19 @@ def _run(
     seed: int,
 ) -> None:
     """Spend the budget, write what came of it, and tell."""
-    from neuromation.learning.loop import Plan, run_loop
+    from neuromation.learning.loop import (
+        USUAL_FINAL_SHARE,
+        USUAL_TRIAL_SHARE,
+        USUAL_WARM_SHARE,
+        Effort,
+        Plan,
+        run_loop,
+    )
 
     spec, settings, source = trial.spec, trial.settings, trial.generator
     folder.mkdir(parents=True, exist_ok=True)
-    trial.calibrate(folder / "speeds.json", full_minutes=minutes * TRIAL_SHARE, data_share=data_share, seed=seed)
-    plan = Plan(budget=minutes, final_share=FINAL_SHARE, warm_share=WARM_SHARE, seed=seed)
+    trial.calibrate(folder / "speeds.json", full_minutes=minutes * USUAL_TRIAL_SHARE, data_share=data_share, seed=seed)
+    plan = Plan(budget=minutes, final_share=USUAL_FINAL_SHARE, warm_share=USUAL_WARM_SHARE, seed=seed)
     found = run_loop(trial, plan, record=folder / "loop.jsonl", tell=_teller(out))
     fitted, training = trial.best()
     best = {name: round(value, 6) for name, value in found.params.items()}
@@ -186,12 +190,16 @@ def _run(
         "synthetic": _report(spec, settings, fitted, fresh),
         "real": _report(spec, settings, fitted, untouched),
     }
-    lineage = {
+    lineage: dict[str, Any] = {
         "generator": f"{source.name}@{source.version}",
         "generator_params": params,
         "synthetic_units": len(training),
         "code_version": __version__,
     }
+    if found.warm_start:
+        units = Effort(found.warm_start.share).of(trial.units)
+        looks = {name: round(value, 6) for name, value in found.warm_start.params.items()}
+        lineage["warm_start"] = {"generator_params": {**trial.base, **looks}, "synthetic_units": units}
     _write(folder, spec, settings, fitted, training, {**lineage, **_card_figures(measured)})
     write_whole(folder / "params.json", (json.dumps(params, indent=1) + "\n").encode())
     told = {"params": best, "trials": len(found.tried), "minutes": round(found.spent, 2), "lineage": lineage}
@@ -235,6 +243,8 @@ class _Trials:
 
     def calibrate(self, path: Path, *, full_minutes: float, data_share: float, seed: int) -> None:
         """Find out what a full trial makes and trains in its minutes; kept, so that a resumed loop counts the same."""
+        from neuromation.learning.loop import Effort, Training
+
         if path.is_file():
             speeds = json.loads(path.read_text(encoding="utf-8"))
         else:
@@ -242,9 +252,10 @@ class _Trials:
             began = time.process_time()
             samples = self.made(self.base, CALIBRATION_UNITS, seed)
             unit_s = (time.process_time() - began) / CALIBRATION_UNITS
-            self._fitted(samples, 1, seed, None)  # loads and warms what every process does once
+            once = Training(Effort(1.0), seed)
+            self._fitted(samples, 1, once)  # loads and warms what every process does once
             began = time.process_time()
-            self._fitted(samples, CALIBRATION_STEPS, seed, None)
+            self._fitted(samples, CALIBRATION_STEPS, once)
             speeds = {"unit_s": unit_s, "step_s": (time.process_time() - began) / CALIBRATION_STEPS}
             write_whole(path, (json.dumps(speeds) + "\n").encode())
         seconds = 60 * full_minutes
@@ -252,31 +263,22 @@ class _Trials:
         self.steps = max(16, int(seconds * (1 - data_share) / speeds["step_s"]))
         self.full_minutes = (self.units * speeds["unit_s"] + self.steps * speeds["step_s"]) / 60
 
-    def cost(self, effort: Any) -> float:
+    def cost(self, effort: Effort) -> float:
         """Minutes, by the speeds measured at the start."""
         return float(self.full_minutes * effort.share)
 
-    def trial(
-        self,
-        params: Mapping[str, float],
-        effort: Any,
-        *,
-        seed: int,
-        class_weights: Sequence[float],
-        start: Weights | None,
-    ) -> Any:
+    def trial(self, params: Mapping[str, float], training: Training) -> Outcome:
         """Make, train, measure."""
         from neuromation.learning.evaluation import predict
-        from neuromation.learning.loop import draw_by_class, outcome_of
+        from neuromation.learning.loop import outcome_of
 
-        samples = self.made({**self.base, **params}, effort.of(self.units), seed)
-        if class_weights and self.spec.problem.is_classification:
-            samples = samples.only(draw_by_class(samples.targets, class_weights, len(samples), seed=seed))
-        fitted = self._fitted(samples, effort.of(self.steps), seed, start)
+        effort = training.effort
+        made = training.drawn(self.made({**self.base, **params}, effort.of(self.units), training.seed))
+        fitted = self._fitted(made, effort.of(self.steps), training)
         answers = predict(fitted.weights, self.spec.name, self.settings.model_dump(), self.judged)
-        outcome = replace(outcome_of(answers, self.judged), weights=fitted.weights)
+        outcome = outcome_of(answers, self.judged, fitted.weights)
         if self._best is None or outcome.score > self._best[0]:
-            self._best = outcome.score, fitted, samples
+            self._best = outcome.score, fitted, made
         return outcome
 
     def best(self) -> tuple[Fitted, Samples]:
@@ -300,15 +302,14 @@ class _Trials:
 
             return samples_made(self.generator, parsed, made(), self.spec.problem, self.spec.input_of(self.settings))
 
-    def _fitted(self, samples: Samples, steps: int, seed: int, start: Weights | None) -> Fitted:
-        from neuromation.learning.loop import GO_ON_LR
+    def _fitted(self, samples: Samples, steps: int, training: Training) -> Fitted:
         from neuromation.learning.trainer import Recipe, fit
 
-        recipe = Recipe(steps=steps, warmup_steps=min(50, steps // 10), seed=seed, **self.recipe)
-        if start is not None:
-            recipe = replace(recipe, lr=recipe.lr * GO_ON_LR)
+        recipe = training.recipe(
+            Recipe(steps=steps, warmup_steps=min(50, steps // 10), seed=training.seed, **self.recipe)
+        )
         with _progress(self.out, recipe) as tell:
-            return fit(self.spec.name, self.settings.model_dump(), samples, recipe, start=start, tell=tell)
+            return fit(self.spec.name, self.settings.model_dump(), samples, recipe, start=training.start, tell=tell)
 
 
 def _check_new(folder: Path) -> None:

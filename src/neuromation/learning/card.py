@@ -13,6 +13,7 @@ LINEAGE = (
     ("generator", "Generator"),
     ("generator_params", "Generator parameters"),
     ("synthetic_units", "Synthetic samples"),
+    ("warm_start", "Went on from"),
     ("recipe", "Data recipe"),
     ("training", "Training"),
     ("code_version", "Code version"),

@@ -18,7 +18,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,13 +30,17 @@ from neuromation.learning.errors import BadBudget, BadRecord
 from neuromation.learning.problem import Samples
 from neuromation.learning.weights import Weights
 
+if TYPE_CHECKING:
+    from neuromation.learning.trainer import Recipe
+
 RUNGS_MAX = 6
 RECORD_MAX_BYTES = 16 * 1024 * 1024
 FORMAT = "neuromation-loop/2"
 FINAL, WARM = -1, -2  # in the place of a rung
-GO_ON_LR = (
-    0.3  # of a learning rate, for a training that goes on: a full one forgets more than a short trial brings back
-)
+# Of a learning rate, for a training that goes on: a full one forgets more than a short trial brings back.
+GO_ON_LR = 0.3
+# What served of a budget, where training costs most: a bracket of nine trials with its promotions takes half of the search.
+USUAL_FINAL_SHARE, USUAL_WARM_SHARE, USUAL_TRIAL_SHARE = 0.4, 0.3, 0.05
 FOCUS_MAX = 3.0  # no class is drawn over three times as often as another: rare errors are noisy
 
 
@@ -69,6 +73,33 @@ class Outcome:
     weights: Weights | None = field(default=None, compare=False, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How a trial trains, beside the parameters of its data.
+
+    Attributes:
+        effort: how much is made and trained.
+        seed: of the samples and of the training.
+        class_weights: how often each class is drawn; empty: all alike.
+        start: weights to go on from; None: anew.
+    """
+
+    effort: Effort
+    seed: int
+    class_weights: tuple[float, ...] = ()
+    start: Weights | None = field(default=None, repr=False)
+
+    def recipe(self, recipe: Recipe) -> Recipe:
+        """The recipe of a training anew, as it is for this one: one that goes on takes smaller steps."""
+        return recipe if self.start is None else replace(recipe, lr=recipe.lr * GO_ON_LR)
+
+    def drawn(self, samples: Samples) -> Samples:
+        """As many samples of a classification, in the ratio of the class weights; of all else those that are given."""
+        if not (self.class_weights and samples.problem.is_classification):
+            return samples
+        return samples.only(draw_by_class(samples.targets, self.class_weights, len(samples), seed=self.seed))
+
+
 class Subject(Protocol):
     """What the loop tunes: a generator, a model trained on its samples, and a few real samples to judge by."""
 
@@ -79,19 +110,8 @@ class Subject(Protocol):
     def cost(self, effort: Effort) -> float:
         """What a trial of this effort costs, > 0, growing with it; the same number at every call."""
 
-    def trial(
-        self,
-        params: Mapping[str, float],
-        effort: Effort,
-        *,
-        seed: int,
-        class_weights: Sequence[float],
-        start: Weights | None,
-    ) -> Outcome:
-        """Make samples, train from `start` or anew, measure; the same arguments give the same outcome.
-
-        No class weights: all classes alike.
-        """
+    def trial(self, params: Mapping[str, float], training: Training) -> Outcome:
+        """Make samples with these parameters, train, measure; the same arguments give the same outcome."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,15 +171,28 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class LoopResult:
-    """The parameters found, everything that was tried, and what it cost.
+    """What was kept, with its weights, and everything that was tried.
 
-    `final` is the outcome of the last training, or of an earlier one that did better on the same real samples.
+    `kept` is the last training, or an earlier one that did better on the same real samples.
     """
 
-    params: dict[str, float]
+    kept: Tried
     tried: tuple[Tried, ...]
     class_weights: tuple[float, ...]
-    final: Outcome
+
+    @property
+    def params(self) -> dict[str, float]:
+        return self.kept.params
+
+    @property
+    def final(self) -> Outcome:
+        return self.kept.outcome
+
+    @property
+    def warm_start(self) -> Tried | None:
+        """The training that the kept one went on from; None when it began anew."""
+        first = self.tried[0]
+        return first if first.rung == WARM != self.kept.rung else None
 
     @property
     def spent(self) -> float:
@@ -169,7 +202,7 @@ class LoopResult:
 Tell = Callable[[Tried], None]
 
 
-def outcome_of(answers: Sequence[Any], samples: Samples) -> Outcome:
+def outcome_of(answers: Sequence[Any], samples: Samples, weights: Weights | None = None) -> Outcome:
     """What a trial came to, by its model's answers to the real validation samples. Raises what `measure` raises."""
     from neuromation.learning.evaluation import measure, trial_score
 
@@ -178,7 +211,7 @@ def outcome_of(answers: Sequence[Any], samples: Samples) -> Outcome:
     errors: tuple[float, ...] = ()
     if samples.problem.is_classification:
         errors = tuple(1.0 - c.figures["recall"].value for c in report.per_class)
-    return Outcome(trial_score(answers, samples, report), figure, errors)
+    return Outcome(trial_score(answers, samples, report), figure, errors, weights)
 
 
 @dataclass(slots=True)
@@ -225,7 +258,7 @@ class _Run:
             self._trained(warm.params, Effort(warm.share), WARM, ())
         # The search shares one seed, so that trials differ by their parameters; the others have their own.
         seed = self.plan.seed + {WARM: 2, FINAL: 1}.get(rung, 0)
-        outcome = self.subject.trial(params, effort, seed=seed, class_weights=class_weights, start=self.start)
+        outcome = self.subject.trial(params, Training(effort, seed, tuple(class_weights), self.start))
         if rung == WARM:
             if outcome.weights is None:
                 raise BadBudget("a warm start needs a subject whose trials give their weights; leave warm_share at 0")
@@ -268,14 +301,14 @@ def run_loop(subject: Subject, plan: Plan, *, record: Path | None = None, tell: 
     run.attempt(best.of, FINAL, affordable(subject, plan.budget - run.spent), best.params, weights)
     tried = run.tried[: run.heard]
     kept = max(reversed(tried), key=lambda t: t.outcome.score)  # of equals the last, which has seen most
-    return LoopResult(kept.params, tuple(tried), weights, run.whole(kept, weights))
+    return LoopResult(replace(kept, outcome=run.whole(kept, weights)), tuple(tried), weights)
 
 
 def without_loop(subject: Subject, plan: Plan) -> Outcome:
     """The yardstick: the default parameters and one training get the whole budget."""
     effort = Effort(affordable(subject, plan.budget))
     params = _defaults(check_space(subject.space))
-    return subject.trial(params, effort, seed=plan.seed + 1, class_weights=(), start=None)
+    return subject.trial(params, Training(effort, plan.seed + 1))
 
 
 def _defaults(space: Sequence[Parameter]) -> dict[str, float]:
