@@ -34,6 +34,7 @@ bench: setup
 	$(BIN)/python benchmarks/bench_clearing.py
 	$(BIN)/python benchmarks/bench_dispatch.py
 	$(BIN)/python benchmarks/bench_diloco.py
+	$(BIN)/python benchmarks/bench_tuner.py
 	$(BIN)/python benchmarks/bench_synthesis.py
 	$(BIN)/python benchmarks/bench_zoo.py
 	$(BIN)/python -m benchmarks.bench_compression

@@ -5,9 +5,9 @@ writes each shard to a folder. The other side is everything: order, auction, lea
 sandbox each, verified uploads, commits, audits by regeneration, assembly, settlement, with PostgreSQL, API and worker on
 the same two cores. The time of the platform runs from the award to the settled job; the bidding window is shown apart.
 
-A shard has as many units as the platform gives one by default. With 1,000 shards this takes about three quarters of an hour.
+A shard has as many units as the platform gives one by default. With 1,000 shards this takes about an hour.
 
-    python benchmarks/bench_dispatch.py [--shards 1000] [--units 2000]
+    python benchmarks/bench_dispatch.py [--shards 1000] [--units 5000]
 """
 
 from __future__ import annotations

@@ -30,11 +30,10 @@ from benchmarks.sim_to_real.session import figures_of, joined, train
 from neuromation.learning.adaptation import Parameter, around
 from neuromation.learning.evaluation import predict
 from neuromation.learning.loop import (
-    FINAL,
     USUAL_FINAL_SHARE,
+    USUAL_ROUNDS,
     USUAL_TRIAL_SHARE,
     USUAL_WARM_SHARE,
-    WARM,
     Effort,
     Outcome,
     Plan,
@@ -119,7 +118,8 @@ def compare(domain: Domain, minutes: float, seed: int) -> Compared:
     """Spend the budget twice. Raises RealDataMissing."""
     figure = domain.bars[0].figure
     subject = DomainSubject(domain, minutes * USUAL_TRIAL_SHARE)
-    plan = Plan(budget=minutes, final_share=USUAL_FINAL_SHARE, warm_share=USUAL_WARM_SHARE, seed=1_000 * seed)
+    shares = {"final_share": USUAL_FINAL_SHARE, "warm_share": USUAL_WARM_SHARE}
+    plan = Plan(budget=minutes, rounds=USUAL_ROUNDS, seed=1_000 * seed, **shares)
     record = cache_folder() / f"loop-{domain.name}-{minutes:g}-{seed}.jsonl"
     with _scratch():
         began = cpu_s()
@@ -143,9 +143,8 @@ def compare(domain: Domain, minutes: float, seed: int) -> Compared:
 
 
 def _told(tried: Tried) -> None:
-    what = {FINAL: "final", WARM: "warm start"}.get(tried.rung, f"rung {tried.rung}")
     outcome = f"score {tried.outcome.score:.4f}, figure {tried.outcome.figure:.3f}"
-    print(f"trial {tried.of}, {what}, {tried.cost:.2f} min: {outcome}", file=sys.stderr)
+    print(f"trial {tried.of}, {tried.stage}, {tried.cost:.2f} min: {outcome}", file=sys.stderr)
 
 
 @contextmanager

@@ -132,7 +132,7 @@ def demo_facts(**changes: Any) -> DemoFacts:
                 TunedParameter("noise", 0.0, 2.0, 0.5, 0.342),
                 TunedParameter("variant_mix", 0.0, 1.0, 0.7, 0.884),
             ),
-            note="Search by Optuna's TPE, 12 trials.",
+            note="12 trials.",
         ),
         auctions=some_auctions(),
         nodes=some_nodes(),

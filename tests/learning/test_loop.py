@@ -17,12 +17,11 @@ from neuromation.kernel.rng import unit_rng
 from neuromation.learning.adaptation import Parameter
 from neuromation.learning.errors import BadBudget, BadRecord
 from neuromation.learning.loop import (
-    FINAL,
     FOCUS_MAX,
-    WARM,
     Effort,
     Outcome,
     Plan,
+    Stage,
     Training,
     Tried,
     class_weights,
@@ -66,7 +65,7 @@ def test_no_loop_spends_more_than_its_budget(budget: float, share: float, seed: 
         assert budget * (1 - share) < 2 * Valley().cost(Effort(1 / 9))
         return
     assert result.spent <= budget
-    assert result.tried[-1].rung == FINAL
+    assert result.tried[-1].stage is Stage.FINAL
     assert result.tried[-1].cost >= 0.9 * share * budget - 2.1
 
 
@@ -96,22 +95,32 @@ class Pupil(Valley):
         return Outcome(judged.score - 1.0 / (1.0 + learnt), judged.figure, judged.class_errors, weights)
 
 
-WARM_PLAN = Plan(budget=1_500.0, final_share=0.4, warm_share=0.3, seed=4)
+WARM_PLAN = Plan(budget=1_500.0, final_share=0.4, warm_share=0.3, rounds=2, seed=4)
 
 
 def test_all_trials_go_on_from_the_warm_start_and_the_last_loses_nothing_of_it() -> None:
     found = run_loop(Pupil(), WARM_PLAN)
-    first, *search, last = found.tried
-    assert (first.rung, last.rung) == (WARM, FINAL)
-    assert first.params == {"gap": 0.2, "blur": 1.0}
-    assert all(t.rung >= 0 for t in search)
+    trainings = [t for t in found.tried if t.stage is not Stage.SEARCH]
+    assert [t.stage for t in trainings] == [Stage.WARM, Stage.BETWEEN, Stage.FINAL]
+    assert trainings[0].params == {"gap": 0.2, "blur": 1.0}
+    assert found.went_on_from == tuple(trainings[:-1])
     assert found.final.weights is not None
-    assert found.final.weights["effort"][0] == pytest.approx(first.share + last.share)
-    assert found.spent <= WARM_PLAN.budget
+    assert found.final.weights["effort"][0] == pytest.approx(sum(t.share for t in trainings))
+    assert 0.9 * WARM_PLAN.budget < found.spent <= WARM_PLAN.budget
 
 
-@pytest.mark.parametrize("dies_after", [0, 1, 6, None])
-def test_a_killed_loop_trains_its_warm_start_once_more_and_goes_on(dies_after: int | None, tmp_path: Path) -> None:
+def test_each_round_searches_around_what_the_one_before_found() -> None:
+    found = run_loop(Pupil(), WARM_PLAN)
+    between = next(place for place, t in enumerate(found.tried) if t.stage is Stage.BETWEEN)
+    first, second = found.tried[1:between], found.tried[between + 1 : -1]
+    assert len(first) == len(second) + 1  # the defaults besides
+    assert np.mean([t.params["gap"] for t in second]) == pytest.approx(found.tried[between].params["gap"], abs=0.1)
+
+
+@pytest.mark.parametrize(("dies_after", "again_trained"), [(0, 0), (1, 1), (6, 1), (25, 2), (None, 2)])
+def test_a_killed_loop_trains_once_more_what_it_goes_on_from(
+    dies_after: int | None, again_trained: int, tmp_path: Path
+) -> None:
     record = tmp_path / "loop.jsonl"
     unbroken = run_loop(Pupil(), WARM_PLAN, record=tmp_path / "unbroken.jsonl")
     if dies_after is None:
@@ -125,7 +134,7 @@ def test_a_killed_loop_trains_its_warm_start_once_more_and_goes_on(dies_after: i
     assert resumed.final.weights == unbroken.final.weights
     assert record.read_text() == (tmp_path / "unbroken.jsonl").read_text()
     left = 1 if dies_after is None else len(unbroken.tried) - dies_after  # the last training is wanted at any rate
-    assert len(again.asked) == left + (dies_after != 0)
+    assert len(again.asked) == left + again_trained
 
 
 class Spoilt(Pupil):
@@ -138,12 +147,12 @@ class Spoilt(Pupil):
 
 def test_what_did_best_is_kept_also_when_it_was_not_the_last() -> None:
     found = run_loop(Spoilt(), WARM_PLAN)
-    best = max(found.tried[:-1], key=lambda t: t.outcome.score)
+    best = max((t for t in found.tried[:-1] if t.stage is not Stage.SEARCH), key=lambda t: t.outcome.score)
     assert found.kept == best
-    assert found.warm_start == found.tried[0]
+    assert found.went_on_from == ((found.tried[0],) if best.stage is Stage.BETWEEN else ())
     assert found.params == best.params
     assert found.final.weights is not None
-    assert found.final.weights["effort"][0] == pytest.approx(found.tried[0].share + best.share)
+    assert found.final.weights["effort"][0] == pytest.approx(best.share + sum(t.share for t in found.went_on_from))
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -154,14 +163,32 @@ def test_the_loop_beats_the_same_budget_without_it_where_the_defaults_are_wrong(
     assert abs(result.params["gap"] - 0.7) < 0.3
 
 
-def test_only_the_best_of_a_rung_get_more_effort() -> None:
-    result = run_loop(Valley(noise=0.0), Plan(budget=1_200.0, seed=9))
-    by_rung = {rung: [t for t in result.tried if t.rung == rung] for rung in (0, 1, 2)}
-    assert len(by_rung[0]) > len(by_rung[1]) > len(by_rung[2]) > 0
-    first_bracket = by_rung[0][:9]
-    went_up = {t.of for t in by_rung[1]} & {t.of for t in first_bracket}
-    worst_up = min(t.outcome.score for t in first_bracket if t.of in went_up)
-    assert all(t.outcome.score <= worst_up for t in first_bracket if t.of not in went_up)
+def test_what_the_search_found_is_checked_beside_the_defaults_with_a_full_trial() -> None:
+    result = run_loop(Valley(), Plan(budget=1_200.0, seed=9))
+    defaults, found = (t for t in result.tried if t.stage is Stage.CHECK)
+    assert defaults.params == {"gap": 0.2, "blur": 1.0} != found.params
+    assert defaults.share == found.share == 1.0
+    assert result.tried[-1].params == found.params
+
+
+class Misled(Valley):
+    """Short trials like what full ones do not."""
+
+    def trial(self, params: Mapping[str, float], training: Training) -> Outcome:
+        judged = super().trial(params, training)
+        return judged if training.effort.share < 1.0 else replace(judged, score=-abs(params["gap"] - 0.2))
+
+
+def test_the_defaults_stay_where_short_trials_mislead() -> None:
+    result = run_loop(Misled(), Plan(budget=1_200.0, seed=9))
+    assert result.tried[-1].params == {"gap": 0.2, "blur": 1.0}
+
+
+def test_a_small_search_has_no_check() -> None:
+    result = run_loop(Valley(), Plan(budget=200.0, seed=9))
+    search = result.tried[:-1]
+    assert [t.stage for t in search] == [Stage.SEARCH] * len(search)
+    assert result.tried[-1].params == max(search, key=lambda t: t.outcome.score).params
 
 
 @given(errors=st.lists(st.one_of(st.floats(0, 1), st.just(math.nan)), min_size=1, max_size=40))
@@ -210,7 +237,8 @@ def test_a_budget_for_nothing_says_what_is_needed() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"budget": math.nan}, {"rungs": (1.0, 0.5)}, {"keep": 1}, {"final_share": 1.0}, {"warm_share": 0.5}]
+    "wrong",
+    [{"budget": math.nan}, {"trial_share": 0.0}, {"trial_share": 1.5}, {"final_share": 1.0}, {"warm_share": 0.5}],
 )
 def test_a_plan_that_cannot_be_spent_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(BadBudget):

@@ -90,7 +90,7 @@ def test_classes_must_be_two_or_more_different_short_names(classes: list[str]) -
 
 def test_importing_the_package_and_its_light_parts_does_not_load_torch() -> None:
     light = "adaptation, augmentation, card, diloco, evaluation, export, pretrained, suppression, training, trial, weights, zoo"
-    heavy = "torch, torchvision, onnx, onnxruntime, optuna"
+    heavy = "torch, torchvision, onnx, onnxruntime"
     code = (
         f"import sys; from neuromation.learning import {light}; "
         f"print([m for m in '{heavy}'.split(', ') if m in sys.modules])"

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 HELD_BACK_SHARE, HELD_BACK_MAX = 0.1, 1_000  # synthetic samples that measure and never train
 CALIBRATION_STEPS, CALIBRATION_UNITS = 8, 16
 SAY_EVERY_S = 10.0
+COMPARED = 256  # samples that an exported model is compared on, at most
 
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="The model's folder; an interrupted run goes on there.")]
 ModelOption = Annotated[str, typer.Option("--model", help="A network of the zoo; see `neuromation model zoo`.")]
@@ -170,6 +171,7 @@ def _run(
     """Spend the budget, write what came of it, and tell."""
     from neuromation.learning.loop import (
         USUAL_FINAL_SHARE,
+        USUAL_ROUNDS,
         USUAL_TRIAL_SHARE,
         USUAL_WARM_SHARE,
         Effort,
@@ -180,12 +182,14 @@ def _run(
     spec, settings, source = trial.spec, trial.settings, trial.generator
     folder.mkdir(parents=True, exist_ok=True)
     trial.calibrate(folder / "speeds.json", full_minutes=minutes * USUAL_TRIAL_SHARE, data_share=data_share, seed=seed)
-    plan = Plan(budget=minutes, final_share=USUAL_FINAL_SHARE, warm_share=USUAL_WARM_SHARE, seed=seed)
+    shares = {"final_share": USUAL_FINAL_SHARE, "warm_share": USUAL_WARM_SHARE}
+    plan = Plan(budget=minutes, rounds=USUAL_ROUNDS, seed=seed, **shares)
     found = run_loop(trial, plan, record=folder / "loop.jsonl", tell=_teller(out))
-    fitted, training = trial.best()
+    fitted, some = trial.fitted(found.final)
     best = {name: round(value, 6) for name, value in found.params.items()}
     params = {**trial.base, **best}
-    fresh = trial.made(params, min(FRESH_UNITS, len(training)), FRESH_SEED)
+    units = Effort(found.kept.share).of(trial.units)
+    fresh = trial.made(params, min(FRESH_UNITS, units), FRESH_SEED)
     measured = {
         "synthetic": _report(spec, settings, fitted, fresh),
         "real": _report(spec, settings, fitted, untouched),
@@ -193,14 +197,17 @@ def _run(
     lineage: dict[str, Any] = {
         "generator": f"{source.name}@{source.version}",
         "generator_params": params,
-        "synthetic_units": len(training),
+        "synthetic_units": units,
         "code_version": __version__,
     }
-    if found.warm_start:
-        units = Effort(found.warm_start.share).of(trial.units)
-        looks = {name: round(value, 6) for name, value in found.warm_start.params.items()}
-        lineage["warm_start"] = {"generator_params": {**trial.base, **looks}, "synthetic_units": units}
-    _write(folder, spec, settings, fitted, training, {**lineage, **_card_figures(measured)})
+    lineage["warm_start"] = [
+        {
+            "generator_params": {**trial.base, **{name: round(value, 6) for name, value in before.params.items()}},
+            "synthetic_units": Effort(before.share).of(trial.units),
+        }
+        for before in found.went_on_from
+    ]
+    _write(folder, spec, settings, fitted, some, {**lineage, **_card_figures(measured)})
     write_whole(folder / "params.json", (json.dumps(params, indent=1) + "\n").encode())
     told = {"params": best, "trials": len(found.tried), "minutes": round(found.spent, 2), "lineage": lineage}
     _finish(out, folder, spec, measured, told)
@@ -222,7 +229,7 @@ class _Trials:
     units: int = 0
     steps: int = 0
     full_minutes: float = 0.0
-    _best: tuple[float, Fitted, Samples] | None = None
+    _fits: list[tuple[Fitted, Samples]] = field(default_factory=list)
 
     @property
     def space(self) -> Sequence[Any]:
@@ -270,21 +277,19 @@ class _Trials:
     def trial(self, params: Mapping[str, float], training: Training) -> Outcome:
         """Make, train, measure."""
         from neuromation.learning.evaluation import predict
-        from neuromation.learning.loop import outcome_of
+        from neuromation.learning.loop import Stage, outcome_of
 
         effort = training.effort
         made = training.drawn(self.made({**self.base, **params}, effort.of(self.units), training.seed))
         fitted = self._fitted(made, effort.of(self.steps), training)
         answers = predict(fitted.weights, self.spec.name, self.settings.model_dump(), self.judged)
-        outcome = outcome_of(answers, self.judged, fitted.weights)
-        if self._best is None or outcome.score > self._best[0]:
-            self._best = outcome.score, fitted, made
-        return outcome
+        if training.stage is not Stage.SEARCH:  # the loop may keep it
+            self._fits.append((fitted, made.only(range(min(len(made), COMPARED)))))
+        return outcome_of(answers, self.judged, fitted.weights)
 
-    def best(self) -> tuple[Fitted, Samples]:
-        """What the best trial trained, and its data: after a loop those of the model that it keeps."""
-        assert self._best is not None, "a loop trains what it keeps, even when all was on record"
-        return self._best[1:]
+    def fitted(self, kept: Outcome) -> tuple[Fitted, Samples]:
+        """The training of a whole outcome, and some of its data."""
+        return next((fitted, some) for fitted, some in self._fits if fitted.weights is kept.weights)
 
     def made(self, params: Mapping[str, Any], units: int, seed: int) -> Samples:
         """Samples of the generator."""
@@ -403,7 +408,7 @@ def _progress(out: Output, recipe: Recipe) -> Iterator[Callable[[int, float, flo
 
 def _teller(out: Output) -> Callable[[Tried], None]:
     def tell(tried: Tried) -> None:
-        what = "the final training" if tried.rung < 0 else f"trial {tried.of} with {tried.share:.0%} effort"
+        what = f"trial {tried.of}" if tried.stage == "search" else tried.stage
         out.note(f"{what}: {tried.outcome.figure:.4f} on the real samples that judge, {tried.cost:.2f} minutes")
 
     return tell

@@ -1,5 +1,5 @@
 """Models, training, evaluation, adaptation and export on plain arrays; knows nothing of jobs, nodes or money.
 
-Importing this package stays light: torch, onnx and optuna are loaded late, by `networks.py`, `engine.py`, `export.py`
-and `adaptation.py`. Images come in as uint8 (N, H, W), labels as int64 (N,) indices into the list of classes.
+Importing this package stays light: torch and onnx are loaded late. Images come in as uint8 (N, H, W), labels as
+int64 (N,) indices into the list of classes.
 """

@@ -1,4 +1,8 @@
-"""The ask/tell tuner of the adaptation loop, rebuilt from recorded trials; refuses to know what is tuned."""
+"""The ask/tell tuner of the adaptation loop, rebuilt from recorded trials; refuses to know what is tuned.
+
+An evolution strategy with mirrored draws (Brockhoff et al. 2010) and weighted recombination, for a few dozen trials whose
+values are half chance, in a dozen dimensions. `benchmarks/bench_tuner.py` has it beside Optuna's TPE and CMA-ES.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,12 @@ import numpy as np
 
 from neuromation.kernel.rng import SEED_MAX, unit_rng
 from neuromation.learning.errors import BadSpace
-from neuromation.learning.quiet import quiet
 
 SPACE_MAX = 64
 TRIALS_MAX = 2_000
 ASK_MAX = 64
-STARTUP_TRIALS = 8  # the defaults and random points before the model of the space begins to choose
+GENERATION = 20  # trials around one centre: of fewer, a mean says little
+SPREAD_KEPT, SPREAD_MIN = 0.7, 0.1  # of the space: each generation looks nearer around
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +58,24 @@ def around(space: Iterable[Parameter], reach: float) -> list[Parameter]:
 
 
 class Tuner:
-    """Proposes parameters and learns from their values.
+    """Proposes parameters and learns from their values, a generation at a time.
+
+    Trial 0 is the defaults. Trials of a generation lie in pairs, mirrored at its centre: in the first around the
+    defaults, later nearer around what the trials before it speak for. Trials without a value are pending or failed;
+    several can be asked at once.
 
     Every proposal is a function of (space, seed, its number, the trials before it): a loop that crashed rebuilds its
-    tuner from the recorded trials and goes on with the same proposals. Trial 0 is the defaults. Trials without a value
-    count as pending: proposals keep away from them, so that several can be asked at once.
+    tuner from the recorded trials and goes on with the same proposals.
     """
 
-    def __init__(self, space: Iterable[Parameter], *, seed: int, trials: Iterable[Trial] = ()) -> None:
-        """Begin with a space of 1..SPACE_MAX parameters. Raises BadSpace."""
+    def __init__(
+        self, space: Iterable[Parameter], *, seed: int, trials: Iterable[Trial] = (), generation: int = GENERATION
+    ) -> None:
+        """Begin with a space of 1..SPACE_MAX parameters and generations of an even number of trials. Raises BadSpace."""
         self.space = check_space(space)
+        if not 2 <= generation <= TRIALS_MAX or generation % 2:
+            raise BadSpace(f"a generation has an even number of 2..{TRIALS_MAX} trials, not {generation}")
+        self._generation = generation
         if not 0 <= seed <= SEED_MAX:
             raise BadSpace(f"the seed must be 0..{SEED_MAX}, not {seed}")
         self._seed = seed
@@ -107,47 +119,56 @@ class Tuner:
             raise BadSpace(f"the value of trial {trial.number} must be finite, not {trial.value}")
         self._trials[trial.number] = trial
 
+    def recommended(self) -> dict[str, float]:
+        """The parameters that the newest trials together speak for; the defaults until two trials have values.
+
+        They were never tried as such: try them beside the defaults before much is spent on them.
+        """
+        return self._centre(TRIALS_MAX)
+
     def _propose(self) -> Trial:
         number = max(self._trials, default=-1) + 1
         if number == 0:
             params = {p.name: float(p.default) for p in self.space}
-        elif number < STARTUP_TRIALS:
-            params = self._random(number)
         else:
-            params = self._modelled(number)
+            generation, place = divmod(number - 1, self._generation)
+            draws = unit_rng(self._seed, (number - 1) // 2, "tuner").uniform(-0.5, 0.5, len(self.space))
+            step = draws * max(SPREAD_MIN, SPREAD_KEPT**generation) * (1 if place % 2 == 0 else -1)
+            centre = self._centre(number - place)
+            params = {
+                p.name: _at(p, min(1.0, max(0.0, _share(p, centre[p.name]) + float(d))))
+                for p, d in zip(self.space, step, strict=True)
+            }
         trial = Trial(number, params)
         self._trials[number] = trial
         return trial
 
-    def _random(self, number: int) -> dict[str, float]:
-        draws = unit_rng(self._seed, number, "tuner").random(len(self.space))
-        return {p.name: _at(p, float(share)) for p, share in zip(self.space, draws, strict=True)}
+    def _centre(self, before: int) -> dict[str, float]:
+        """What the last generation's worth of values before a trial's number speaks for; the defaults before the second."""
+        told = [t for t in self.trials if t.number < before and t.value is not None]
+        if before == 1 or len(told) < 2:
+            return {p.name: float(p.default) for p in self.space}
+        return recombined(self.space, told[-self._generation :])
 
-    def _modelled(self, number: int) -> dict[str, float]:
-        import optuna
-        from optuna.distributions import BaseDistribution, FloatDistribution
-        from optuna.trial import TrialState, create_trial
 
-        distributions: dict[str, BaseDistribution] = {
-            p.name: FloatDistribution(p.low, p.high, log=p.log) for p in self.space
-        }
-        sampler_seed = int(unit_rng(self._seed, number, "tuner").integers(0, 2**31))
-        with quiet("optuna"):
-            sampler = optuna.samplers.TPESampler(
-                seed=sampler_seed,
-                multivariate=True,
-                constant_liar=True,
-                n_startup_trials=STARTUP_TRIALS // 2,
-                n_ei_candidates=128,
-            )
-            study = optuna.create_study(direction="maximize", sampler=sampler)
-            for trial in self.trials:
-                state = TrialState.RUNNING if trial.value is None else TrialState.COMPLETE
-                study.add_trial(
-                    create_trial(state=state, params=dict(trial.params), distributions=distributions, value=trial.value)
-                )
-            asked = study.ask(distributions)
-        return {p.name: min(p.high, max(p.low, float(asked.params[p.name]))) for p in self.space}
+def recombined(space: Sequence[Parameter], trials: Sequence[Trial]) -> dict[str, float]:
+    """The mean of the better half of two or more trials with values, the better ones weighing more.
+
+    Weights fall with the logarithm of the rank, as in CMA-ES (Hansen 2016). Where a value is half chance, this mean
+    keeps what good trials share and averages out what was luck; the best single trial keeps the luck.
+    """
+    ranked = sorted(trials, key=lambda t: (-_value(t), t.number))
+    half = max(1, len(ranked) // 2)
+    weights = math.log(half + 0.5) - np.log(np.arange(1, half + 1))
+    weights /= weights.sum()
+    shares = np.array([[_share(p, t.params[p.name]) for p in space] for t in ranked[:half]])
+    return {p.name: _at(p, float(share)) for p, share in zip(space, weights @ shares, strict=True)}
+
+
+def _value(trial: Trial) -> float:
+    if trial.value is None:
+        raise BadSpace(f"trial {trial.number} has no value yet; tell it first")
+    return trial.value
 
 
 def check_space(space: Iterable[Parameter]) -> tuple[Parameter, ...]:
@@ -183,7 +204,7 @@ def best(trials: Iterable[Trial], *, prior_weight: float = 1.0) -> Trial:
 
     Trials with equal parameters are evaluations of one candidate. A candidate's score is its mean, drawn towards the
     mean of the better half of all candidates as if that had been seen `prior_weight` times: one lucky evaluation does
-    not beat a good mean of several. Evaluate `candidates` again before calling this.
+    not beat a good mean of several. Evaluate the good ones again before calling this.
 
     Returns:
         The candidate's first trial, with the plain mean of its values.
@@ -203,12 +224,6 @@ def best(trials: Iterable[Trial], *, prior_weight: float = 1.0) -> Trial:
     return replace(chosen, value=float(np.mean(values)))
 
 
-def candidates(trials: Iterable[Trial], count: int) -> list[Trial]:
-    """The `count` best different parameter sets by plain mean, best first: those worth evaluating again."""
-    groups = sorted(_by_params(trials), key=lambda group: (-float(np.mean(group[1])), group[0].number))
-    return [replace(trial, value=float(np.mean(values))) for trial, values in groups[:count]]
-
-
 def _by_params(trials: Iterable[Trial]) -> list[tuple[Trial, list[float]]]:
     groups: dict[tuple[tuple[str, float], ...], tuple[Trial, list[float]]] = {}
     for trial in sorted(trials, key=lambda t: t.number):
@@ -216,6 +231,13 @@ def _by_params(trials: Iterable[Trial]) -> list[tuple[Trial, list[float]]]:
             key = tuple(sorted(trial.params.items()))
             groups.setdefault(key, (trial, []))[1].append(trial.value)
     return list(groups.values())
+
+
+def _share(parameter: Parameter, value: float) -> float:
+    """Where in its range a value lies, 0..1."""
+    if parameter.log:
+        return math.log(value / parameter.low) / math.log(parameter.high / parameter.low)
+    return (value - parameter.low) / (parameter.high - parameter.low)
 
 
 def _at(parameter: Parameter, share: float) -> float:

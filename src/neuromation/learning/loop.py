@@ -1,11 +1,14 @@
 """The adaptation loop: errors on a few real samples re-tune a generator, within a budget; refuses to know the generator.
 
-Three ideas, each on its own well known, share one budget. Parameters are proposed by an ask/tell optimiser (TPE, in
-`adaptation`). Most are tried cheaply: successive halving (Jamieson and Talwalkar 2016) gives the best third of each
-rung three times the effort, up to full trials. What is left of the budget makes the final set with the parameters
-found, drawing classes that the model confuses on the real samples more often. Where a training costs more than a search
-can spend again and again, a model is trained once on the defaults (`warm_share`) and every trial goes on from it: what
-moves then is what better data teach, and the final training loses nothing of what was spent before.
+Parameters are proposed by an ask/tell optimiser (`adaptation`), which learns from many cheap trials together: one of them
+is too short to trust. What they speak for gets the rest of the budget: the final set and training, drawing classes that the
+model confuses on the real samples more often.
+
+Where a training costs more than a search can spend again and again, a model is trained once on the defaults (`warm_share`)
+and all else goes on from it, so that nothing of what was spent is lost. Short trials then say which way the data should
+move, and exaggerate how far: a few steps on boxes much too large do the same good as many on the right ones. So the search
+comes in `rounds`, each from a model that has learnt what the round before it found. Trials that begin anew do not
+exaggerate, but may mislead; what they speak for is tried with more effort beside the defaults first.
 
 The unit of the budget is the caller's: CPU seconds, computing units or micro-NTK, as `Subject.cost` counts. Every trial
 is a line of a record; a loop that was killed reads it, repeats nothing, and ends as it would have ended.
@@ -17,6 +20,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,7 +29,7 @@ from numpy.typing import NDArray
 
 from neuromation.kernel.hashing import hash_json
 from neuromation.kernel.rng import unit_rng
-from neuromation.learning.adaptation import TRIALS_MAX, Parameter, Tuner, check_space
+from neuromation.learning.adaptation import GENERATION, TRIALS_MAX, Parameter, Tuner, check_space
 from neuromation.learning.errors import BadBudget, BadRecord
 from neuromation.learning.problem import Samples
 from neuromation.learning.weights import Weights
@@ -33,15 +37,30 @@ from neuromation.learning.weights import Weights
 if TYPE_CHECKING:
     from neuromation.learning.trainer import Recipe
 
-RUNGS_MAX = 6
+ROUNDS_MAX = 10
 RECORD_MAX_BYTES = 16 * 1024 * 1024
-FORMAT = "neuromation-loop/2"
-FINAL, WARM = -1, -2  # in the place of a rung
+FORMAT = "neuromation-loop/3"
 # Of a learning rate, for a training that goes on: a full one forgets more than a short trial brings back.
 GO_ON_LR = 0.3
-# What served of a budget, where training costs most: a bracket of nine trials with its promotions takes half of the search.
-USUAL_FINAL_SHARE, USUAL_WARM_SHARE, USUAL_TRIAL_SHARE = 0.4, 0.3, 0.05
+# What served of a budget, where training costs most: two rounds of some fourteen short trials.
+USUAL_FINAL_SHARE, USUAL_WARM_SHARE, USUAL_TRIAL_SHARE, USUAL_ROUNDS = 0.4, 0.3, 0.05, 2
+CHECKED_FROM = 6  # trials of a search: of fewer, what they speak for is worth no check
+# Of the spread of short trials: by so much the defaults must be better in the one check to count more than all the trials.
+DOUBT = 0.5
 FOCUS_MAX = 3.0  # no class is drawn over three times as often as another: rare errors are noisy
+
+
+class Stage(StrEnum):
+    """What a trial of a loop is for."""
+
+    WARM = "warm start"
+    SEARCH = "search"
+    CHECK = "check"
+    BETWEEN = "training between"
+    FINAL = "final training"
+
+
+GOES_ON = (Stage.WARM, Stage.BETWEEN)  # whose weights what comes after them begins with
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +101,14 @@ class Training:
         seed: of the samples and of the training.
         class_weights: how often each class is drawn; empty: all alike.
         start: weights to go on from; None: anew.
+        stage: what the trial is for.
     """
 
     effort: Effort
     seed: int
     class_weights: tuple[float, ...] = ()
     start: Weights | None = field(default=None, repr=False)
+    stage: Stage = Stage.FINAL
 
     def recipe(self, recipe: Recipe) -> Recipe:
         """The recipe of a training anew, as it is for this one: one that goes on takes smaller steps."""
@@ -120,30 +141,29 @@ class Plan:
 
     Attributes:
         budget: in the unit of `Subject.cost`.
-        final_share: of the budget that the final set and training get.
+        final_share: of the budget that trainings with what was found get, one a round.
         warm_share: of the budget for one training on the defaults that all others go on from; 0: each begins anew.
-        rungs: efforts of the search, as shares of a full trial, rising.
-        keep: one in so many trials of a rung goes up to the next.
+        rounds: how often it is searched; more than one need a warm start.
+        trial_share: effort of a trial of the search, as a share of a full trial: that of the two checks.
         seed: fixes proposals and trials.
     """
 
     budget: float
     final_share: float = 0.5
     warm_share: float = 0.0
-    rungs: tuple[float, ...] = (1 / 9, 1 / 3, 1.0)
-    keep: int = 3
+    rounds: int = 1
+    trial_share: float = 1 / 9
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Raises BadBudget."""
-        rising = all(a < b for a, b in zip(self.rungs, self.rungs[1:], strict=False))
-        if not 1 <= len(self.rungs) <= RUNGS_MAX or not rising or not 0 < self.rungs[0] <= self.rungs[-1] <= 1:
+        if not (math.isfinite(self.budget) and self.budget > 0 and 0 < self.trial_share <= 1):
             raise BadBudget(
-                f"rungs are 1 to {RUNGS_MAX} rising shares of a full trial, over 0 up to 1, not {self.rungs}"
+                f"a loop needs a budget over 0 and trials of a share over 0 up to 1, not {self.budget}, {self.trial_share}"
             )
-        if not (math.isfinite(self.budget) and self.budget > 0 and 2 <= self.keep <= 10):
+        if not 1 <= self.rounds <= (ROUNDS_MAX if self.warm_share else 1):
             raise BadBudget(
-                f"a loop needs a budget over 0 and keeps one trial in 2 to 10, not {self.budget}, {self.keep}"
+                f"a loop searches once, or in up to {ROUNDS_MAX} rounds from a warm start, not {self.rounds}"
             )
         if not (self.final_share > 0 and self.warm_share >= 0 and self.search_share > 0):
             raise BadBudget(
@@ -159,10 +179,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One line of the record. `of` names the proposal; `rung` counts from 0, is FINAL of the last training, WARM of the first."""
+    """One line of the record. `of` is the proposal's number; of what the search found, the number after its last."""
 
     of: int
-    rung: int
+    stage: Stage
     share: float
     params: dict[str, float]
     cost: float
@@ -173,7 +193,7 @@ class Tried:
 class LoopResult:
     """What was kept, with its weights, and everything that was tried.
 
-    `kept` is the last training, or an earlier one that did better on the same real samples.
+    `kept` is the last training, or an earlier one that did better on the same real samples; no trial of a search.
     """
 
     kept: Tried
@@ -189,10 +209,12 @@ class LoopResult:
         return self.kept.outcome
 
     @property
-    def warm_start(self) -> Tried | None:
-        """The training that the kept one went on from; None when it began anew."""
-        first = self.tried[0]
-        return first if first.rung == WARM != self.kept.rung else None
+    def went_on_from(self) -> tuple[Tried, ...]:
+        """The trainings that the kept one went on from, the first one first; none when it began anew."""
+        before = self.tried[
+            : next(i for i, t in enumerate(self.tried) if (t.of, t.stage) == (self.kept.of, self.kept.stage))
+        ]
+        return tuple(t for t in before if t.stage in GOES_ON)
 
     @property
     def spent(self) -> float:
@@ -216,66 +238,74 @@ def outcome_of(answers: Sequence[Any], samples: Samples, weights: Weights | None
 
 @dataclass(slots=True)
 class _Run:
+    """The record as it grows, and the weights of what was trained in this process."""
+
     subject: Subject
     plan: Plan
     record: Path | None
     tell: Tell | None
     tried: list[Tried] = field(default_factory=list)
     heard: int = 0  # lines of the record that were asked for again
-    start: Weights | None = None
-    best: tuple[float, Weights] | None = None  # of what was trained here: score and weights
+    weighted: dict[int, tuple[float, ...]] = field(default_factory=dict)  # class weights of those that had some
+    trained: dict[int, Weights] = field(default_factory=dict)  # but of trials of a search
 
     @property
     def spent(self) -> float:
         return sum(t.cost for t in self.tried[: self.heard])
 
     def attempt(
-        self, of: int, rung: int, share: float, params: Mapping[str, float], class_weights: Sequence[float] = ()
+        self, of: int, stage: Stage, share: float, params: Mapping[str, float], class_weights: Sequence[float] = ()
     ) -> Tried:
         """The recorded trial of this place, or a new one, recorded before it counts."""
-        if self.heard < len(self.tried):
-            known = self.tried[self.heard]
-            if (known.of, known.rung, known.share) != (of, rung, share) or known.params != dict(params):
+        place = self.heard
+        self.weighted[place] = tuple(class_weights)
+        if place < len(self.tried):
+            known = self.tried[place]
+            if (known.of, known.stage, known.share) != (of, stage, share) or known.params != dict(params):
                 raise BadRecord(
-                    f"trial {self.heard} of the record is another one than this loop asks for; begin a new record"
+                    f"trial {place} of the record is another one than this loop asks for; begin a new record"
                 )
         else:
-            effort = Effort(share)
-            outcome = self._trained(params, effort, rung, class_weights)
-            known = Tried(of, rung, share, dict(params), self.subject.cost(effort), outcome)
-            _append(self.record, known)
-            self.tried.append(replace(known, outcome=replace(outcome, weights=None if outcome.weights is None else {})))
+            new = Tried(of, stage, share, dict(params), self.subject.cost(Effort(share)), _NOT_YET)
+            outcome = self._trained(place, new)
+            _append(self.record, replace(new, outcome=outcome))
+            known = replace(new, outcome=replace(outcome, weights=None if outcome.weights is None else {}))
+            self.tried.append(known)
         self.heard += 1
         if self.tell is not None:
             self.tell(known)
         return known
 
-    def _trained(
-        self, params: Mapping[str, float], effort: Effort, rung: int, class_weights: Sequence[float]
-    ) -> Outcome:
-        if rung != WARM and self.plan.warm_share and self.start is None:  # it was on record: trained once more
-            warm = self.tried[0]
-            self._trained(warm.params, Effort(warm.share), WARM, ())
-        # The search shares one seed, so that trials differ by their parameters; the others have their own.
-        seed = self.plan.seed + {WARM: 2, FINAL: 1}.get(rung, 0)
-        outcome = self.subject.trial(params, Training(effort, seed, tuple(class_weights), self.start))
-        if rung == WARM:
-            if outcome.weights is None:
-                raise BadBudget("a warm start needs a subject whose trials give their weights; leave warm_share at 0")
-            self.start = outcome.weights
-        if outcome.weights is not None and (self.best is None or outcome.score > self.best[0]):
-            self.best = outcome.score, outcome.weights
+    def _trained(self, place: int, tried: Tried) -> Outcome:
+        # Search and check share one seed, so that trials differ by their parameters; the others have their own.
+        seed = self.plan.seed + {Stage.FINAL: 1, Stage.WARM: 2, Stage.BETWEEN: 3 + place}.get(tried.stage, 0)
+        how = Training(Effort(tried.share), seed, self.weighted[place], self._start(place), tried.stage)
+        outcome = self.subject.trial(tried.params, how)
+        if outcome.weights is None and self.plan.warm_share:
+            raise BadBudget("a warm start needs a subject whose trials give their weights; leave warm_share at 0")
+        if outcome.weights is not None and tried.stage is not Stage.SEARCH:
+            self.trained[place] = outcome.weights
         return outcome
 
-    def whole(self, tried: Tried, class_weights: Sequence[float]) -> Outcome:
-        """The outcome of the best of all trials with its weights; trained once more when it was on record."""
-        outcome = tried.outcome
-        if outcome.weights is None:
-            return outcome
-        if self.best is None or self.best[0] != outcome.score:
-            self._trained(tried.params, Effort(tried.share), tried.rung, class_weights if tried.rung == FINAL else ())
-        assert self.best is not None
-        return replace(outcome, weights=self.best[1])
+    def _start(self, place: int) -> Weights | None:
+        """What a trial goes on from; what is on record and was trained in another process is trained once more."""
+        last = max((i for i, t in enumerate(self.tried[:place]) if t.stage in GOES_ON), default=None)
+        return None if last is None else self._weights(last)
+
+    def _weights(self, place: int) -> Weights:
+        if place not in self.trained:
+            self._trained(place, self.tried[place])
+        return self.trained[place]
+
+    def whole(self, place: int) -> Tried:
+        """A trial with its weights, trained once more where it was on record."""
+        tried = self.tried[place]
+        if tried.outcome.weights is None:
+            return tried
+        return replace(tried, outcome=replace(tried.outcome, weights=self._weights(place)))
+
+
+_NOT_YET = Outcome(math.nan, math.nan)
 
 
 def run_loop(subject: Subject, plan: Plan, *, record: Path | None = None, tell: Tell | None = None) -> LoopResult:
@@ -286,8 +316,8 @@ def run_loop(subject: Subject, plan: Plan, *, record: Path | None = None, tell: 
         tell: hears of every trial, recorded ones too.
 
     Raises:
-        BadBudget: the budget does not pay for two trials of the lowest rung and a final training as large, or there
-            is a warm share and the subject's outcomes have no weights.
+        BadBudget: the budget does not pay for two trials, or there is a warm share and the subject's outcomes have no
+            weights.
         BadRecord: the record is damaged or of another loop.
         BadSpace: see `adaptation.check_space`.
     """
@@ -295,13 +325,22 @@ def run_loop(subject: Subject, plan: Plan, *, record: Path | None = None, tell: 
     run = _Run(subject, plan, record, tell, _read(record, _fingerprint(subject, plan)))
     _check_budget(subject, plan)
     if plan.warm_share:
-        run.attempt(0, WARM, affordable(subject, plan.budget * plan.warm_share), _defaults(space))
-    best = _search(run, Tuner(space, seed=plan.seed), plan.budget * (1.0 - plan.final_share))
-    weights = class_weights(best.outcome.class_errors)
-    run.attempt(best.of, FINAL, affordable(subject, plan.budget - run.spent), best.params, weights)
-    tried = run.tried[: run.heard]
-    kept = max(reversed(tried), key=lambda t: t.outcome.score)  # of equals the last, which has seen most
-    return LoopResult(replace(kept, outcome=run.whole(kept, weights)), tuple(tried), weights)
+        run.attempt(0, Stage.WARM, affordable(subject, plan.budget * plan.warm_share), _defaults(space))
+    count = _trials(subject, plan)
+    # A round is a generation, and the first has the defaults besides.
+    generation = max(2, (count - 1) // 2 * 2) if plan.rounds > 1 else GENERATION
+    tuner = Tuner(space, seed=plan.seed, generation=generation)
+    for done in range(plan.rounds):
+        best = _search(run, tuner, count if plan.rounds == 1 else generation + (done == 0))
+        weights = class_weights(best.outcome.class_errors)
+        if done + 1 < plan.rounds:
+            share = affordable(subject, plan.budget * plan.final_share / plan.rounds)
+            run.attempt(best.of, Stage.BETWEEN, share, best.params, weights)
+    run.attempt(best.of, Stage.FINAL, affordable(subject, plan.budget - run.spent), best.params, weights)
+    # Of equals the last, which has seen most. Of many short trials one is always lucky: none of them is kept.
+    whole = [place for place, t in enumerate(run.tried[: run.heard]) if t.stage is not Stage.SEARCH]
+    kept = max(reversed(whole), key=lambda place: run.tried[place].outcome.score)
+    return LoopResult(run.whole(kept), tuple(run.tried[: run.heard]), weights)
 
 
 def without_loop(subject: Subject, plan: Plan) -> Outcome:
@@ -381,52 +420,49 @@ def hard_first(losses: Sequence[float], *, share: float = 0.5, seed: int) -> NDA
     return rng.permutation(np.concatenate([plain, drawn])).astype(np.int64)
 
 
-def _search(run: _Run, tuner: Tuner, until: float) -> Tried:
-    """Brackets of successive halving until the next would spend more than `until`; the best of the highest rung."""
-    subject, plan = run.subject, run.plan
-    costs = [subject.cost(Effort(share)) for share in plan.rungs]
-    width = plan.keep ** (len(plan.rungs) - 1)
-    while len(tuner.trials) < TRIALS_MAX - width:
-        left = until - run.spent
-        # A bracket that can be finished; at first also one that cannot, which is better than no search.
-        count = _bracket(costs, plan.keep, width, left) or (0 if tuner.trials else min(width, int(left // costs[0])))
-        if count == 0:
-            break
-        standing = [run.attempt(t.number, 0, plan.rungs[0], t.params) for t in tuner.ask(count)]
-        for trial in standing:
-            tuner.tell(trial.of, trial.outcome.score)
-        for rung, share in enumerate(plan.rungs[1:], 1):
-            kept = _best_first(standing)[: max(1, len(standing) // plan.keep)]
-            if len(kept) * costs[rung] > until - run.spent:
-                break
-            standing = [run.attempt(t.of, rung, share, t.params) for t in kept]
-    tried = run.tried[: run.heard]
-    return _best_first([t for t in tried if t.rung == max(t.rung for t in tried)])[0]
+def _trials(subject: Subject, plan: Plan) -> int:
+    """How many short trials a round has: what is left of its share of the budget by the check, where there is one."""
+    short = subject.cost(Effort(plan.trial_share))
+    left = plan.budget * plan.search_share / plan.rounds - (
+        2 * subject.cost(Effort(1.0)) if _is_checked(subject, plan) else 0
+    )
+    return min(TRIALS_MAX // plan.rounds, int(left / short * (1 + 1e-9)))
 
 
-def _bracket(costs: Sequence[float], keep: int, width: int, left: float) -> int:
-    """With how many trials a bracket can begin and be finished; 0 when not with two."""
-    for count in range(width, 1, -1):
-        standing, cost = count, count * costs[0]
-        for rung_cost in costs[1:]:
-            standing = max(1, standing // keep)
-            cost += standing * rung_cost
-        if cost <= left:
-            return count
-    return 0
+def _is_checked(subject: Subject, plan: Plan) -> bool:
+    least = CHECKED_FROM * subject.cost(Effort(plan.trial_share)) + 2 * subject.cost(Effort(1.0))
+    return not plan.warm_share and plan.budget * plan.search_share >= least
 
 
-def _best_first(tried: Sequence[Tried]) -> list[Tried]:
-    return sorted(tried, key=lambda t: (-t.outcome.score, t.of))
+def _search(run: _Run, tuner: Tuner, count: int) -> Tried:
+    """Short trials, and what to go on with: what they speak for, as far as a check beside the defaults agrees.
+
+    Where the budget does not pay for a check that is due, the best of the short trials.
+    """
+    plan = run.plan
+    tried = []
+    for _ in range(count):
+        (trial,) = tuner.ask()
+        tried.append(run.attempt(trial.number, Stage.SEARCH, plan.trial_share, trial.params))
+        tuner.tell(trial.number, tried[-1].outcome.score)
+    best = max(tried, key=lambda t: (t.outcome.score, -t.of))
+    if plan.warm_share:
+        return replace(best, of=tried[-1].of + 1, params=tuner.recommended())
+    if not _is_checked(run.subject, plan):
+        return best
+    defaults = run.attempt(0, Stage.CHECK, 1.0, tried[0].params)
+    found = run.attempt(count, Stage.CHECK, 1.0, tuner.recommended())
+    doubt = DOUBT * float(np.std([t.outcome.score for t in tried]))
+    return defaults if defaults.outcome.score > found.outcome.score + doubt else found
 
 
 def _check_budget(subject: Subject, plan: Plan) -> None:
-    least = subject.cost(Effort(plan.rungs[0]))
+    least = subject.cost(Effort(plan.trial_share))
     smallest = min(share for share in (plan.final_share, plan.warm_share) if share)
-    if 2 * least > plan.budget * plan.search_share or affordable(subject, plan.budget * smallest) <= 0:
+    if 2 * least > plan.budget * plan.search_share / plan.rounds or affordable(subject, plan.budget * smallest) <= 0:
         raise BadBudget(
             f"a budget of {plan.budget:g} does not pay for two trials of {least:g} and a training before or after; "
-            f"give at least {2 * least / plan.search_share:g}"
+            f"give at least {2 * least * plan.rounds / plan.search_share:g}"
         )
 
 
@@ -463,7 +499,7 @@ def _tried(line: Mapping[str, Any]) -> Tried:
     errors = tuple(math.nan if e is None else float(e) for e in found["class_errors"])
     outcome = Outcome(float(found["score"]), float(found["figure"]), errors, {} if found["weights"] else None)
     params = {str(k): float(v) for k, v in line["params"].items()}
-    return Tried(int(line["of"]), int(line["rung"]), float(line["share"]), params, float(line["cost"]), outcome)
+    return Tried(int(line["of"]), Stage(line["stage"]), float(line["share"]), params, float(line["cost"]), outcome)
 
 
 def _append(record: Path | None, tried: Tried) -> None:
@@ -471,7 +507,7 @@ def _append(record: Path | None, tried: Tried) -> None:
         return
     outcome = tried.outcome
     line = {
-        **{name: getattr(tried, name) for name in ("of", "rung", "share", "params", "cost")},
+        **{name: getattr(tried, name) for name in ("of", "stage", "share", "params", "cost")},
         "outcome": {
             "score": outcome.score,
             "figure": outcome.figure,

@@ -6,6 +6,7 @@ real split, which no node ever sees, and proposes the next parameters.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ from neuromation.workflows.train_model import pins, weights_agree
 from neuromation.workflows.world import World
 
 MICRO = 1_000_000
-FINALISTS = 3  # the best parameter sets are tried a second time: one lucky trial must not decide
+FINALISTS = 3  # what the trials together speak for, the defaults and the best trial: one lucky trial must not decide
 WEIGHTS = "weights.safetensors"
 _OBJECTIVES = {
     True: "Trials are judged by the mean log-probability of the right class on the validation split.",
@@ -42,7 +43,7 @@ _OBJECTIVES = {
 
 
 class AdaptationWork:
-    """Trials in waves of `parallel`; the last wave tries the finalists again with other seeds."""
+    """Trials in waves of `parallel`; the last wave tries the finalists with other seeds."""
 
     def plan(self, world: World, conn: sa.Connection, customer: str, order: wire.AdaptationOrder) -> Plan:
         """One trial task each. Raises what wrong names, splits, classes and parameters raise."""
@@ -193,14 +194,16 @@ def _propose(order: wire.AdaptationOrder, plan: Plan, trials: list[dict[str, Any
         return []
     wave = plan.memory.get("round", -1) + 1
     finalists = min(FINALISTS, max(0, order.trials - 2))
+    heard = _heard(trials, _space(order, plan))
+    tuner = Tuner.replay(_space(order, plan), heard, order.seed)
     if left > finalists:
-        tuner = Tuner.replay(_space(order, plan), _heard(trials, _space(order, plan)), order.seed)
         asked = [(t.params, False) for t in tuner.ask(min(order.parallel, left - finalists))]
     else:
-        from neuromation.learning.adaptation import candidates
-
-        again = candidates(_heard(trials, _space(order, plan)), left)
-        asked = [(t.params, True) for t in again] + [(trials[0]["params"], True)] * (left - len(again))
+        defaults, luckiest = (
+            trials[0]["params"],
+            max(heard, key=lambda t: -math.inf if t.value is None else t.value).params,
+        )
+        asked = [(params, True) for params in (tuner.recommended(), defaults, luckiest)[:left]]
     return [
         {
             "number": len(trials) + i,
