@@ -161,6 +161,10 @@ class BadProjectOutputs(ProjectFailed):
     """It left links, odd names, or more files than are taken back."""
 
 
+class BadRun(Invalid):
+    """The record of a project's run that is damaged, or contradicts itself."""
+
+
 class BadModelFile(Invalid):
     """A file that is no model of its format, or a damaged one."""
 

@@ -6,6 +6,7 @@ filter, no attribute and no submodule of a repository is ever acted on. Of archi
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import os
@@ -127,6 +128,34 @@ def take_project(source: str, into: Path, *, commit: str = "HEAD", limits: Sourc
         shutil.rmtree(part, ignore_errors=True)
     shown = without_password(place) + (f"#{inner}" if inner else "")
     return Snapshot(into, shown, resolved, content_hash, files, total)
+
+
+def take_packed(archive: Path, into: Path, *, limits: SourceLimits = LIMITS) -> Snapshot:
+    """Take over an archive whose name does not tell its kind, as `take_project` does. Raises what that raises."""
+    with archive.open("rb") as file:
+        kind = ".zip" if file.read(2) == b"PK" else ".tar"
+    with tempfile.TemporaryDirectory(prefix="neuromation-packed-") as folder:
+        named = Path(folder, f"project{kind}")
+        named.symlink_to(archive.resolve())
+        return take_project(str(named), into, limits=limits)
+
+
+def pack_project(folder: Path, archive: Path) -> None:
+    """Pack a folder that was taken over as a .tar.gz: its files, links and modes; the same files give the same bytes."""
+    with (
+        archive.open("wb") as raw,
+        gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed,
+        tarfile.open(mode="w", fileobj=packed) as made,
+    ):
+        for path in _contents(folder):
+            info = made.gettarinfo(path, path.relative_to(folder).as_posix())
+            info.uid, info.gid, info.uname, info.gname, info.mtime = 0, 0, "", "", 0
+            info.mode = 0o755 if info.mode & 0o100 else 0o644
+            if info.issym():
+                made.addfile(info)
+                continue
+            with path.open("rb") as file:
+                made.addfile(info, file)
 
 
 def without_password(url: str) -> str:
@@ -463,8 +492,7 @@ def _check_links(root: Path, links: Iterable[Path]) -> None:
 def content_of(folder: Path) -> tuple[str, int, int]:
     """A folder's content: sha256 over paths, modes and contents of its files and links; their number; their bytes."""
     lines, total = [], 0
-    paths = sorted((path for path in folder.rglob("*") if path.is_symlink() or path.is_file()), key=os.fsencode)
-    for path in paths:
+    for path in _contents(folder):
         if path.is_symlink():
             kind, digest = "link", hashlib.sha256(os.fsencode(path.readlink())).hexdigest()
         else:
@@ -474,3 +502,8 @@ def content_of(folder: Path) -> tuple[str, int, int]:
             total += path.stat().st_size
         lines.append(b"%s %s %s\0" % (kind.encode(), digest.encode(), os.fsencode(path.relative_to(folder).as_posix())))
     return hashlib.sha256(b"".join(lines)).hexdigest(), len(lines), total
+
+
+def _contents(folder: Path) -> list[Path]:
+    """Files and links below a folder, in one order."""
+    return sorted((path for path in folder.rglob("*") if path.is_symlink() or path.is_file()), key=os.fsencode)
