@@ -108,7 +108,7 @@ def test_a_broken_download_starts_again_and_its_progress_with_it(
     assert (tmp_path / "b.parquet").read_bytes() == b"second"
 
 
-@pytest.mark.parametrize("name", ["../evil", "/etc/passwd", ".hidden", "a/b/c", "a/../b", "a//b", "a/", ""])
+@pytest.mark.parametrize("name", ["../evil", "/etc/passwd", ".hidden", "a/" * 9 + "b", "a/../b", "a//b", "a/", ""])
 def test_a_file_name_cannot_leave_the_folder(client: Client, tmp_path: Path, name: str) -> None:
     with pytest.raises(Corrupted, match="no plain file name"):
         client.download(version_of({name: b"x"}), tmp_path)

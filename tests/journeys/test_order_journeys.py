@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 from rig import Rig
 
@@ -75,6 +79,34 @@ def test_a_job_cancelled_while_it_runs_pays_what_was_accepted_and_gives_back_the
     assert before - rig.wallet_total() == Ntk.parse(ended.bill.paid)
     with pytest.raises(Conflict):
         rig.customer.cancel(job.id)
+
+
+def test_a_project_is_run_by_two_nodes_and_downloaded(rig: Rig, tmp_path: Path) -> None:
+    entry = {"command": "python main.py", "parameters": {"seed": {"type": "int"}}}
+    said = {"format": "neuromation-project/1", "name": "fit", "entry_points": {"train": entry}}
+    code = """
+import json, os
+import numpy as np
+given = json.load(open(os.environ["NEUROMATION_PARAMETERS"]))
+out = os.environ["NEUROMATION_OUTPUTS"]
+values = np.random.default_rng(given["seed"]).normal(size=100)
+np.save(out + "/values.npy", values)
+json.dump({"mean": float(values.mean())}, open(out + "/metrics.json", "w"))
+"""
+    packed = tmp_path / "project.zip"
+    with zipfile.ZipFile(packed, "w") as made:
+        made.writestr("neuromation-project.yaml", json.dumps(said))
+        made.writestr("main.py", code)
+    archive = rig.customer.upload(packed).sha256
+    job = rig.ended(rig.order(kind="project", name="fit", archive=archive, params={"seed": 5}, cu=1))
+    assert job.state == "settled", rig.about(job)
+    mean = float(np.random.default_rng(5).normal(size=100).mean())
+    assert job.result["metrics"]["mean"] == pytest.approx(mean)
+    assert [e.data["verdict"] for e in rig.events(job, "audit")] == ["pass"]
+    paths = rig.customer.download(rig.customer.model(job.result["model"]), tmp_path / "fit")
+    assert np.load(tmp_path / "fit/outputs/values.npy").mean() == pytest.approx(mean) and len(paths) == 4
+    rig.check_bill(job)
+    rig.check_books()
 
 
 @pytest.mark.slow  # a shorter one, with deaths in it, is in test_killed_platform.py

@@ -154,6 +154,7 @@ class _Node:
                 cpu_share=options.cpu_share,
                 unsafe=options.unsafe,
                 tell=tell,
+                train_cu_per_s=speeds.train,
                 trainer=Cluster.parse(options.trainer) if options.trainer else None,
             )
             for _ in range(options.slots)

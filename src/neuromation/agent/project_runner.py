@@ -111,6 +111,7 @@ def run_project(
     timeout_s: float = TIMEOUT_S,
     limits: SandboxLimits = LIMITS,
     on_progress: Callable[[float, str], None] | None = None,
+    on_start: Callable[[Session], None] | None = None,
 ) -> ProjectRun:
     """Run an entry point of the project in a folder.
 
@@ -123,11 +124,13 @@ def run_project(
         origin: where the project came from, for `run.json`.
         timeout_s: the project's own time.
         on_progress: told the fraction that the project claims, and lines that it prints.
+        on_start: given the sandbox before the project runs in it, so that another thread can cancel it.
 
     Raises:
         BadProject, BadProjectParameters, MissingLibraries: it was not started.
         ProjectFailed: it did not end well; the kinds in `learning.errors` say why, `details["log"]` what it printed.
         MissingMetrics, BadMetrics, BadProjectOutputs: it ended well, and what it left is not what was agreed.
+        TaskKilled: the sandbox was cancelled.
         SandboxUnavailable: this machine cannot isolate it.
     """
     described = read_project(project)
@@ -141,7 +144,7 @@ def run_project(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise Conflict(f"{out} is not an empty folder; name another one")
     request = {"entry": point.model_dump(mode="json"), "values": values, "timeout_s": timeout_s}
-    response, inputs = _answered(project, data, request, timeout_s, limits, on_progress)
+    response, inputs = _answered(project, data, request, timeout_s, limits, on_progress, on_start)
     log = printable(str(response.result.get("log", "")), length_max=_LOG_MAX)
     _check_end(response, log, timeout_s)
     files = _files(response, log)
@@ -172,6 +175,7 @@ def _answered(
     timeout_s: float,
     limits: SandboxLimits,
     on_progress: Callable[[float, str], None] | None,
+    on_start: Callable[[Session], None] | None,
 ) -> tuple[Response, dict[str, Any]]:
     """What the sandbox answers, and what its inputs were. Raises ProjectFailed when it cannot answer."""
     lines: deque[str] = deque(maxlen=_LAST_LINES)
@@ -186,8 +190,12 @@ def _answered(
         content_hash, files, _ = content_of(Path(stage) / INPUTS)
         try:
             with Session.start(CHILD, Path(stage), limits) as session:
+                if on_start is not None:
+                    on_start(session)
                 response = session.run(request, timeout_s=timeout_s + _GRACE_S, on_progress=tell)
         except TaskFailure as error:
+            if error.reason == "cancelled":
+                raise
             raise _stopped(error, "\n".join(lines)) from error
     return response, {"content_hash": content_hash, "files": files}
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from neuromation.agent.bench import RUNNER
 from neuromation.agent.cluster import Cluster, ClusterSession
 from neuromation.agent.courier import Courier, Tell, give_back
+from neuromation.agent.project_session import TIME_MAX_S as PROJECT_MAX_S
+from neuromation.agent.project_session import ProjectSession, is_project
 from neuromation.agent.sandbox import Response, SandboxLimits, Session, TaskFailure
 from neuromation.client import NodeClient
 from neuromation.client import schemas as wire
@@ -59,6 +61,7 @@ class Slot(threading.Thread):
         cpu_share: float,
         unsafe: bool,
         tell: Tell,
+        train_cu_per_s: float,
         trainer: Cluster | None = None,
     ) -> None:
         super().__init__(daemon=True, name="slot")
@@ -69,13 +72,14 @@ class Slot(threading.Thread):
         self._unsafe = unsafe
         self._tell = tell
         self._session: Session | None = None
-        self._computing: Session | ClusterSession | None = (
+        self._computing: Session | ClusterSession | ProjectSession | None = (
             None  # only then may a task be cancelled: its session dies with it
         )
         self._job = ""
         self._inputs = Path(tempfile.mkdtemp(prefix=f"{INPUTS_PREFIX}{os.getpid()}-"))
         self.dropped: set[str] = set()  # tasks that the platform took back: not worth starting
         self._courier = Courier(client, tell, self.dropped)
+        self._projects = ProjectSession(self._inputs, cu_per_s=train_cu_per_s, unsafe=unsafe)
         self._cluster = None if trainer is None else ClusterSession(trainer, self._inputs)
 
     def run(self) -> None:
@@ -134,12 +138,16 @@ class Slot(threading.Thread):
         request = {"kind": task.kind, "spec": task.spec, "inputs": files}
         self._computing = session
         try:
-            return session.run(request, timeout_s=TASK_MAX_S)
+            limit_s = PROJECT_MAX_S if session is self._projects else TASK_MAX_S
+            return session.run(request, timeout_s=limit_s)
         finally:
             self._computing = None
 
-    def _computer(self, task: wire.TaskLease) -> Session | ClusterSession:
-        """Who does a task: the owner's cluster a training, where there is one, and the sandbox all else."""
+    def _computer(self, task: wire.TaskLease) -> Session | ClusterSession | ProjectSession:
+        """Who does a task: the owner's cluster a training, where there is one, a sandbox of its own a project, and the
+        sandbox all else."""
+        if is_project(task.kind, task.spec):
+            return self._projects
         if self._cluster is not None and task.kind == "train":
             return self._cluster
         if self._session is None or not self._session.alive:

@@ -129,7 +129,7 @@ def _catalogue_of(kind: Literal["dataset", "model"]) -> None:
         operation_id=f"download_{kind}_file",
     )
     def download(
-        ref: RefPath, name: Annotated[wire.FileName, Path()], principal: Person, world: TheWorld
+        ref: RefPath, name: Annotated[wire.FilePath, Path()], principal: Person, world: TheWorld
     ) -> StreamingResponse:
         """The bytes of one file of a version; the header `X-Content-SHA256` carries their hash."""
         with world.transaction() as conn:

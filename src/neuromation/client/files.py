@@ -18,7 +18,7 @@ from neuromation.kernel.hashing import sha256_hex
 
 _PIECE_BYTES = 2**20
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
-_NAME = re.compile(rf"{_PART}(/{_PART})?", re.ASCII)  # as schemas.FileName: a file, in one folder at most
+_NAME = re.compile(rf"{_PART}(/{_PART}){{0,8}}", re.ASCII)  # as schemas.FilePath: a file, in 8 folders at most
 
 OnBytes = Callable[[int], None]
 

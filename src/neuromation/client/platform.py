@@ -18,7 +18,7 @@ from neuromation.kernel.errors import NotFound
 
 OnEvent = Callable[[wire.JobEvent], None]
 OnBytes = Callable[[int], None]
-AnyOrder = wire.DatasetOrder | wire.TrainingOrder | wire.AdaptationOrder | wire.EvaluationOrder
+AnyOrder = wire.DatasetOrder | wire.TrainingOrder | wire.AdaptationOrder | wire.EvaluationOrder | wire.ProjectOrder
 
 
 class Client:

@@ -26,6 +26,9 @@ SignedAmount = Annotated[str, Field(pattern=r"^-?[0-9]{1,9}(\.[0-9]{1,6})?$", ex
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", examples=["digits-10k"])]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._-]{0,99})?$")]
+FilePath = Annotated[  # of what a project left: 8 folders deep at most, below its outputs
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._-]{0,99}){0,8}$", max_length=200)
+]
 Ref = Annotated[
     str, Field(pattern=r"^[a-z0-9][a-z0-9._@-]{0,99}$", description="a version's id, or name, or name@number")
 ]
@@ -312,7 +315,33 @@ class EvaluationOrder(_Order):
     split: Annotated[str, Field(max_length=40)] = "test"
 
 
-Order = Annotated[DatasetOrder | TrainingOrder | AdaptationOrder | EvaluationOrder, Field(discriminator="kind")]
+ParameterName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
+ParameterText = Annotated[str, Field(max_length=4096)]
+
+
+class ProjectOrder(_Order):
+    """Runs a model project in any framework in a node's sandbox, and once more on another owner's node.
+
+    Its outputs become a model of the catalogue, when the metrics of both runs agree.
+    """
+
+    kind: Literal["project"] = "project"
+    archive: Sha256 = Field(description="a .zip or .tar of the project, uploaded before by PUT /v1/uploads/SHA256")
+    entry: ParameterName | None = Field(default=None, description="default: `train`, `main`, or the only one")
+    params: Annotated[dict[ParameterName, bool | int | float | ParameterText], Field(max_length=100)] = {}
+    dataset: Ref | None = Field(default=None, description="a generated data set, as the project's inputs")
+    cu: Annotated[float, Field(ge=0.01, le=100_000, allow_inf_nan=False)] = Field(
+        default=1.0, description="work bought; a run that takes twice the time of so many CU is stopped"
+    )
+    memory_mib: Annotated[int, Field(ge=64, le=65_536)] = 4096
+    tolerance: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        default=0.01, description="by how much a metric may differ between the runs, as a part of the larger value"
+    )
+
+
+Order = Annotated[
+    DatasetOrder | TrainingOrder | AdaptationOrder | EvaluationOrder | ProjectOrder, Field(discriminator="kind")
+]
 
 
 class QuoteRequest(Wire):
@@ -476,7 +505,7 @@ class InputInfo(Answer):
 class TaskLease(Answer):
     id: str
     job: str
-    kind: Literal["generate", "train", "trial", "audit"]
+    kind: Literal["generate", "train", "trial", "project", "audit"]
     attempt: int
     spec: dict[str, Any]
     inputs: dict[str, InputInfo]
@@ -503,14 +532,14 @@ class OutputRef(Wire):
 
 
 class Commit(Wire):
-    """What a node says it made. For a generate, train or trial task: all leaves in order, and their Merkle root. For an
-    audit: the leaves it regenerated, in the order of the task's `units`."""
+    """What a node says it made. For a generate, train, trial or project task: all leaves in order, and their Merkle root.
+    For an audit: the leaves it regenerated, in the order of the task's `units`."""
 
     task: str
     attempt: Annotated[int, Field(ge=1, le=1000)]
     root: Sha256
     leaves: Annotated[list[Sha256], Field(max_length=LEAVES_MAX)]
-    outputs: Annotated[dict[FileName, OutputRef], Field(max_length=OUTPUTS_MAX)] = {}
+    outputs: Annotated[dict[FilePath, OutputRef], Field(max_length=OUTPUTS_MAX)] = {}
     metrics: Annotated[dict[str, float], Field(max_length=32)] = {}
     cpu_s: Annotated[float, Field(ge=0, le=1e7)] = 0
 

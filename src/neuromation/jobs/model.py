@@ -46,6 +46,7 @@ class JobKind(StrEnum):
     DATASET = "dataset"
     TRAINING = "training"
     ADAPTATION = "adaptation"
+    PROJECT = "project"
     EVALUATION = "evaluation"  # on the platform itself: no tasks, no auction
 
 
@@ -89,6 +90,7 @@ class TaskKind(StrEnum):
     GENERATE = "generate"
     TRAIN = "train"
     TRIAL = "trial"
+    PROJECT = "project"
     AUDIT = "audit"
 
 

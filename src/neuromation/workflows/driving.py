@@ -18,7 +18,7 @@ from neuromation.storage import service as storage
 from neuromation.workflows import settlement
 from neuromation.workflows.kinds import work_of
 from neuromation.workflows.ordering import CANCELLED
-from neuromation.workflows.plans import Plan, Work
+from neuromation.workflows.plans import Plan, Undeliverable, Work
 from neuromation.workflows.pool import able_and_silent, buy_missing, close_auction, is_due, open_auction, seconds_left
 from neuromation.workflows.verification import verify
 from neuromation.workflows.world import World
@@ -78,8 +78,11 @@ def step(world: World, conn: sa.Connection, job: Job, *, now: datetime) -> None:
         jobs.advance(conn, job.id, [JobState.VERIFYING], to_state, now=now)
         jobs.schedule(conn, job.id, now)
     elif job.state is JobState.DELIVERING:
-        result = work.deliver(world, conn, job, plan)
-        settlement.settle(world, conn, job, plan, to_state=JobState.SETTLED, result=result, reason="", now=now)
+        try:
+            result, final, reason = work.deliver(world, conn, job, plan), JobState.SETTLED, ""
+        except Undeliverable as fault:
+            result, final, reason = fault.result, JobState.REFUNDED, str(fault)
+        settlement.settle(world, conn, job, plan, to_state=final, result=result, reason=reason, now=now)
 
 
 def _begin(world: World, conn: sa.Connection, job: Job, plan: Plan, *, now: datetime) -> None:

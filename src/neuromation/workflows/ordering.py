@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -19,6 +20,7 @@ from neuromation.kernel.money import ZERO, Ntk, total
 from neuromation.market import clearing as auctions
 from neuromation.market.model import MICRO_PER_CU, Clearing, Infeasible, reserve_max
 from neuromation.workflows import settlement
+from neuromation.workflows.errors import NoFeasiblePool
 from neuromation.workflows.kinds import work_of
 from neuromation.workflows.plans import Plan
 from neuromation.workflows.pool import capabilities, check_auditor, refused, request_of
@@ -69,6 +71,9 @@ def _priced(world: World, conn: sa.Connection, plan: Plan, order: wire.Order, no
     plan = replace(plan, reserve_micro=(wanted or estimate.maximum_per_cu).micro)
     expected = _lines(world, plan, estimate.cost, expected=True)
     most = _lines(world, plan, _compute_max(plan), expected=False)
+    duration_s = _duration(plan, estimate.clearing, {c.node_id: c.cu_per_s * c.slots for c in able})
+    if plan.reruns and duration_s > order.deadline_s:
+        raise _too_late(duration_s)
     price = total([Ntk.parse(line.amount) for line in expected])
     body = wire.Quote(
         id="",
@@ -82,7 +87,7 @@ def _priced(world: World, conn: sa.Connection, plan: Plan, order: wire.Order, no
         fiat_estimate=fiat(world, price),
         lines=expected,
         nodes_eligible=len(able),
-        duration_estimate_s=_duration(plan, estimate.clearing, {c.node_id: c.cu_per_s * c.slots for c in able}),
+        duration_estimate_s=duration_s,
     )
     return body, plan
 
@@ -94,10 +99,11 @@ def _compute_max(plan: Plan) -> Ntk:
 
 
 def _lines(world: World, plan: Plan, compute: Ntk, *, expected: bool) -> list[wire.PriceLine]:
-    """What makes up a price. Audits are held at their allowance, and expected at a sixth of it."""
+    """What makes up a price. Audits are held at their allowance, and expected at a sixth of it; full runs at one."""
     policy = world.policy
-    allowance = compute.share(policy.audit_budget_bp)
-    audits = allowance.split([1, 5])[0] if expected else allowance + Ntk(1000)
+    allowance = compute * plan.reruns if plan.reruns else compute.share(policy.audit_budget_bp)
+    usual = compute if plan.reruns else allowance.split([1, 5])[0]
+    audits = usual if expected else allowance + Ntk(1000)
     fee = (compute + audits).share(policy.compute_commission_bp) + Ntk(0 if expected else 1)
     lines = [
         ("compute", compute),
@@ -114,10 +120,18 @@ def _lines(world: World, plan: Plan, compute: Ntk, *, expected: bool) -> list[wi
 
 
 def _duration(plan: Plan, clearing: Clearing, speeds: dict[str, int]) -> float:
-    """Seconds until the slowest winner is done."""
-    return max(
+    """Seconds until the slowest winner is done, and until its work was run again where all of it is."""
+    work_s = max(
         (award.tasks * plan.cu_per_task / max(1, speeds[award.node_id]) for award in clearing.awards), default=0.0
     )
+    return work_s * 2 if plan.reruns else work_s
+
+
+def _too_late(duration_s: float) -> NoFeasiblePool:
+    wanted_s = math.ceil(duration_s)
+    return NoFeasiblePool(
+        "deadline", f"the work and its full run again take about {wanted_s} s, more than the deadline", [f"allow {wanted_s} s"]
+    )  # fmt: skip
 
 
 def shown_quote(conn: sa.Connection, principal: Principal, quote_id: str) -> wire.Quote:

@@ -24,6 +24,8 @@ class Plan:
         work: which benchmark prices it; None for work that the platform does itself, free of charge.
         cu_per_task: micro-CU.
         pool_min, share_max_bp: how the work must be spread over nodes and owners.
+        reruns: how many full runs of each task by others are held for; one is expected, more where they disagree. 0:
+            parts of the work are done again, within the policy's budget.
         royalty: owed to `vendor` (an account) for the whole order.
         facts: what this kind of order has fixed, such as the version of its inputs.
         memory: what the driver remembers between two steps: the round, the auction that is open, ...
@@ -35,6 +37,7 @@ class Plan:
     memory_gib: float = 1.0
     pool_min: int = 1
     share_max_bp: int = 10_000
+    reruns: int = 0
     royalty_micro: int = 0
     vendor: str = ""
     reserve_micro: int = 0
@@ -70,6 +73,14 @@ class Rejected(Exception):
         self.reason = reason
 
 
+class Undeliverable(Exception):
+    """Accepted work that leaves nothing to deliver, by the order's own fault: it is paid, and the rest flows back."""
+
+    def __init__(self, message: str, result: Json) -> None:
+        super().__init__(message)
+        self.result = result
+
+
 @dataclass(frozen=True)
 class AuditOrder:
     """What an auditor is given: the task again, for some units only."""
@@ -103,7 +114,7 @@ class Work(Protocol):
         ...
 
     def deliver(self, world: World, conn: sa.Connection, job: Job, plan: Plan) -> Json:
-        """Publish what was made; the job's result. Done again after a crash, it changes nothing."""
+        """Publish what was made; the job's result. Done again after a crash, it changes nothing. Raises Undeliverable."""
         ...
 
 

@@ -21,6 +21,7 @@ from neuromation.workflows.settlement import bill
 
 MICRO = 1_000_000
 EVENTS_MAX = 200
+FAILED_VERDICTS = ("cheat", "auditor-lied", "undecided", "outvoted", "auditor-outvoted", "unrepeatable")
 
 
 def _viewer(principal: Principal) -> str | None:
@@ -79,9 +80,7 @@ def job_view(conn: sa.Connection, job: Job) -> wire.Job:
         audits={
             "open": audits[TaskState.PENDING] + audits[TaskState.LEASED] + audits[TaskState.COMMITTED],
             "done": audits[TaskState.ACCEPTED] + audits[TaskState.SETTLED],
-            "failed": jobs.event_count(
-                conn, job.id, "audit", field="verdict", values=["cheat", "auditor-lied", "undecided"]
-            ),
+            "failed": jobs.event_count(conn, job.id, "audit", field="verdict", values=FAILED_VERDICTS),
         },
         bill=bill(conn, job) if job.finished_at else None,
         result=job.result or {},

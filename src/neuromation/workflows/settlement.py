@@ -109,9 +109,16 @@ def end(
 
 
 def _accept_audits(conn: sa.Connection, job: Job, *, now: datetime) -> None:
-    """Audits whose case was closed by something else were still work: pay them, unless their node was banned."""
+    """Audits whose case was closed by something else were still work: pay them, unless their node was banned or outvoted.
+
+    A case that was decided has accepted its fair audits, so one of them that is left is not fair.
+    """
     done = jobs.tasks_of(conn, job.id, kind=TaskKind.AUDIT, states=[TaskState.COMMITTED], limit=1000)
-    fair = [a.id for a in done if a.node_id and nodes.get(conn, a.node_id).state is not NodeState.BANNED]
+    groups = {audit.group for audit in done}
+    accepted = jobs.tasks_of(conn, job.id, kind=TaskKind.AUDIT, groups=groups, states=[TaskState.ACCEPTED], limit=1000)
+    decided = {audit.group for audit in accepted}
+    open_audits = [audit for audit in done if audit.group not in decided and audit.node_id]
+    fair = [a.id for a in open_audits if a.node_id and nodes.get(conn, a.node_id).state is not NodeState.BANNED]
     jobs.accept(conn, fair, now=now)
 
 

@@ -40,6 +40,10 @@ class Verdict(Enum):
     AUDITOR_LIED = "auditor-lied"
     DISAGREE = "disagree"  # one against one: a third node decides
     UNDECIDED = "undecided"  # three answers, all different, or nobody could answer
+    # Of a customer's own program, which may answer differently each time, even on purpose, nobody is accused:
+    OUTVOTED = "outvoted"  # two others agree with each other and not with the node: done again, unpaid
+    AUDITOR_OUTVOTED = "auditor-outvoted"  # the second auditor agrees with the node: the first is unpaid
+    UNREPEATABLE = "unrepeatable"  # three answers, all different: all are paid, nothing is delivered
     UNANSWERED = "unanswered"  # every auditor so far gave the task back: another is asked
 
 
@@ -111,9 +115,13 @@ def _decide(world: World, conn: sa.Connection, step: _Step, plan: Plan, work: Wo
     _tell(conn, job, case, verdict, now=now)
     if verdict in (Verdict.DISAGREE, Verdict.UNANSWERED):
         step.audits.append(_audit(world, conn, work, task, case.units, earlier=case.audits))
-    elif verdict is Verdict.UNDECIDED:
+    elif verdict in (Verdict.UNDECIDED, Verdict.OUTVOTED):
         step.accepted += [a.id for a in answers]
         jobs.reject(conn, [task.id], now=now)
+        if verdict is Verdict.OUTVOTED:
+            nodes.record_check(conn, task.node_id, task.kind, passed=False, now=now)
+    elif verdict is Verdict.UNREPEATABLE:
+        step.accepted += [task.id, *(a.id for a in answers)]
     elif verdict is Verdict.CHEAT:
         step.accepted += [a.id for a in answers]
         step.write(conn)
@@ -124,8 +132,12 @@ def _decide(world: World, conn: sa.Connection, step: _Step, plan: Plan, work: Wo
         truthful = answers if verdict is Verdict.PASS else answers[1:]
         step.accepted += [task.id, *(a.id for a in truthful)]
         nodes.record_check(conn, task.node_id, task.kind, passed=True, now=now)
-        if verdict is Verdict.AUDITOR_LIED:
-            assert answers[0].node_id is not None
+        if verdict is Verdict.PASS:
+            return
+        assert answers[0].node_id is not None
+        if verdict is Verdict.AUDITOR_OUTVOTED:
+            nodes.record_check(conn, answers[0].node_id, task.kind, passed=False, now=now)
+        else:
             step.write(conn)
             expel(conn, job, plan, answers[0].node_id, "its audit was contradicted by two other nodes", now=now)
             step.is_over = True
@@ -145,7 +157,9 @@ def _first_look(world: World, conn: sa.Connection, step: _Step, work: Work, task
         return
     rng = _draw(world, task)
     probability = audit_probability(checks_passed)
-    if task.kind is TaskKind.TRIAL:
+    if task.kind is TaskKind.PROJECT:
+        probability = 1.0  # nothing else tells whether its results are right
+    elif task.kind is TaskKind.TRIAL:
         probability = min(probability, world.policy.trial_audit_max)
     if rng.random() >= probability:
         step.accepted.append(task.id)
@@ -161,10 +175,10 @@ def _draw(world: World, task: Task) -> Generator:
 
 
 def _sample(world: World, rng: Generator, task: Task) -> list[int]:
-    """Which units are regenerated: of a shard a share; of a training one segment; of a trial all of it."""
+    """Which units are regenerated: of a shard a share; of a training one segment; of a trial or a project all of it."""
     assert task.commit is not None
     count = len(task.commit["leaves"])
-    if task.kind is TaskKind.TRIAL:
+    if task.kind in (TaskKind.TRIAL, TaskKind.PROJECT):
         return [count - 1]
     wanted = (
         1
@@ -207,7 +221,16 @@ def _judge(world: World, work: Work, case: Case) -> Verdict:
         if len(case.audits) >= AUDITORS_MAX:
             return Verdict.UNDECIDED
         return Verdict.DISAGREE if answers else Verdict.UNANSWERED
-    if agreeing[1]:
+    return _majority(world, work, case.task, answers, second_agrees=agreeing[1])
+
+
+def _majority(world: World, work: Work, task: Task, answers: list[Task], *, second_agrees: bool) -> Verdict:
+    """What two answers come to, of which the first differs from the task's."""
+    if task.kind is TaskKind.PROJECT:
+        if second_agrees:
+            return Verdict.AUDITOR_OUTVOTED
+        return Verdict.OUTVOTED if work.agrees(world, answers[0], 0, answers[1]) else Verdict.UNREPEATABLE
+    if second_agrees:
         return Verdict.AUDITOR_LIED
     first, second = answers[0].commit, answers[1].commit
     same = first and second and first["leaves"] == second["leaves"]
