@@ -10,6 +10,7 @@ import typer
 
 from neuromation.cli.commands import command, needing
 from neuromation.cli.models import app
+from neuromation.cli.orders import LOG_LINES
 from neuromation.cli.output import Output
 from neuromation.kernel.errors import Invalid, NeuromationError, TooLarge
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from neuromation.learning.projects.contract import Project
     from neuromation.learning.projects.sources import Snapshot
 
-LOG_LINES = 20  # of a project that failed
 _SAMPLES_MAX_BYTES = 1 << 30
 
 
@@ -55,7 +55,7 @@ def import_project(
     ] = False,
 ) -> None:
     """Take a model project in any framework from git or an archive, and run one of its entry points in the sandbox."""
-    given = _texts(param)
+    given = texts_of(param)
     with needing("learning"):
         from neuromation.learning.projects.contract import read_project
         from neuromation.learning.projects.sources import take_project
@@ -194,7 +194,7 @@ def _samples(path: Path) -> list[Any]:
         raise Invalid(f"{path} is no .npy or .npz file of plain arrays; write it with numpy.save") from error
 
 
-def _texts(pairs: list[str] | None) -> dict[str, str]:
+def texts_of(pairs: list[str] | None) -> dict[str, str]:
     """Values as they were typed: the project's own types say what they are. Raises Invalid."""
     values: dict[str, str] = {}
     for pair in pairs or ():

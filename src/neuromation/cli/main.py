@@ -29,6 +29,7 @@ _NOUNS = {
     "generator": ("generators", "What makes data: list, show, preview."),
     "dataset": ("datasets", "Order, import, export and verify data sets."),
     "model": ("models", "Train, evaluate, adapt, compress, import and download models."),
+    "project": ("projects", "Run model projects in any framework on the platform's nodes."),
     "job": ("jobs", "Watch, wait for and cancel what you ordered."),
     "wallet": ("wallet", "Your balance and its movements."),
     "node": ("nodes", "Let this machine earn; list your nodes."),

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from neuromation.client.platform import AnyOrder
     from neuromation.client.schemas import Job, Quote
 
+LOG_LINES = 20  # of a project that failed
+
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Order without asking.")]
 WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the job until it has finished.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the quote and stop.")]
@@ -122,9 +124,14 @@ def show_job(out: Output, job: Job) -> None:
             ("audits", ", ".join(f"{count} {name}" for name, count in job.audits.items())),
             ("price per CU", job.price_per_cu and f"{job.price_per_cu} NTK (cleared)"),
             ("at most", f"{job.price_max} NTK"),
-            *result_facts(job.result),
+            *((key, value) for key, value in result_facts(job.result) if key != "log"),
         ]
     )
+    metrics = job.result.get("metrics")
+    if isinstance(metrics, dict) and metrics:
+        out.table(("metric", "value>"), [(name, f"{value:g}") for name, value in metrics.items()])
+    for line in str(job.result.get("log", "")).rstrip().splitlines()[-LOG_LINES:]:
+        out.note(f"  | {line}")
     show_bill(out, job)
 
 
