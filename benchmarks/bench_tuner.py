@@ -116,14 +116,14 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=40)
     repeats = parser.parse_args().repeats
     table = Table(title=f"Share of the possible gain, mean of {repeats} valleys: more is better")
-    for title in ("parameters", "noise", "trials", *METHODS):
+    for title in ("params", "noise", "trials", *METHODS):
         table.add_column(title, justify="right")
     for dimensions in DIMENSIONS:
         for noise in NOISES:
             for trials in TRIALS:
                 cells = [f"{reached(method, dimensions, noise, trials, repeats):+.2f}" for method in METHODS]
                 table.add_row(str(dimensions), f"{noise:g}", str(trials), *cells)
-    Console().print(table)
+    Console(width=100).print(table)
 
 
 if __name__ == "__main__":

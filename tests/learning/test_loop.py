@@ -30,6 +30,7 @@ from neuromation.learning.loop import (
     run_loop,
     without_loop,
 )
+from neuromation.learning.trainer import Recipe
 
 SPACE = (Parameter("gap", 0.0, 1.0, 0.2), Parameter("blur", 0.1, 10.0, 1.0, log=True))
 
@@ -272,3 +273,11 @@ def test_a_loop_without_a_record_leaves_no_file(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     run_loop(Valley(), Plan(budget=300.0))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_only_a_short_trial_that_goes_on_takes_smaller_steps() -> None:
+    recipe, start = Recipe(steps=10, lr=0.01), {"effort": np.zeros(1, np.float32)}
+    for stage in Stage:
+        lr = Training(Effort(1.0), 1, start=start, stage=stage).recipe(recipe).lr
+        assert lr == pytest.approx(0.003 if stage is Stage.SEARCH else 0.01)
+        assert Training(Effort(1.0), 1, stage=stage).recipe(recipe) == recipe

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 ROUNDS_MAX = 10
 RECORD_MAX_BYTES = 16 * 1024 * 1024
 FORMAT = "neuromation-loop/3"
-# Of a learning rate, for a training that goes on: a full one forgets more than a short trial brings back.
-GO_ON_LR = 0.3
+# Of a learning rate, for a short trial that goes on: at the full one it forgets more than it brings back.
+SHORT_LR = 0.3
 # What served of a budget, where training costs most: two rounds of some fourteen short trials.
 USUAL_FINAL_SHARE, USUAL_WARM_SHARE, USUAL_TRIAL_SHARE, USUAL_ROUNDS = 0.4, 0.3, 0.05, 2
 CHECKED_FROM = 6  # trials of a search: of fewer, what they speak for is worth no check
@@ -111,8 +111,9 @@ class Training:
     stage: Stage = Stage.FINAL
 
     def recipe(self, recipe: Recipe) -> Recipe:
-        """The recipe of a training anew, as it is for this one: one that goes on takes smaller steps."""
-        return recipe if self.start is None else replace(recipe, lr=recipe.lr * GO_ON_LR)
+        """A recipe as it is for this training: a short one that goes on takes smaller steps."""
+        is_short = self.start is not None and self.stage is Stage.SEARCH
+        return replace(recipe, lr=recipe.lr * SHORT_LR) if is_short else recipe
 
     def drawn(self, samples: Samples) -> Samples:
         """As many samples of a classification, in the ratio of the class weights; of all else those that are given."""
