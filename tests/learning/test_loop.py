@@ -110,6 +110,11 @@ def test_all_trials_go_on_from_the_warm_start_and_the_last_loses_nothing_of_it()
     assert 0.9 * WARM_PLAN.budget < found.spent <= WARM_PLAN.budget
 
 
+def test_a_small_search_is_not_cut_into_rounds() -> None:
+    found = run_loop(Pupil(), replace(WARM_PLAN, budget=600.0))
+    assert [t.stage for t in found.tried if t.stage is not Stage.SEARCH] == [Stage.WARM, Stage.FINAL]
+
+
 def test_each_round_searches_around_what_the_one_before_found() -> None:
     found = run_loop(Pupil(), WARM_PLAN)
     between = next(place for place, t in enumerate(found.tried) if t.stage is Stage.BETWEEN)

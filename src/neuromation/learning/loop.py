@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from neuromation.learning.trainer import Recipe
 
 ROUNDS_MAX = 10
+ROUND_TRIALS = 12  # of fewer a mean says little, and a training cut in two learns less
 RECORD_MAX_BYTES = 16 * 1024 * 1024
 FORMAT = "neuromation-loop/3"
 # Of a learning rate, for a short trial that goes on: at the full one it forgets more than it brings back.
@@ -144,7 +145,7 @@ class Plan:
         budget: in the unit of `Subject.cost`.
         final_share: of the budget that trainings with what was found get, one a round.
         warm_share: of the budget for one training on the defaults that all others go on from; 0: each begins anew.
-        rounds: how often it is searched; more than one need a warm start.
+        rounds: how often it is searched at most; more than one need a warm start and ROUND_TRIALS trials each.
         trial_share: effort of a trial of the search, as a share of a full trial: that of the two checks.
         seed: fixes proposals and trials.
     """
@@ -324,6 +325,7 @@ def run_loop(subject: Subject, plan: Plan, *, record: Path | None = None, tell: 
     """
     space = check_space(subject.space)
     run = _Run(subject, plan, record, tell, _read(record, _fingerprint(subject, plan)))
+    plan = replace(plan, rounds=min(plan.rounds, max(1, _trials(subject, replace(plan, rounds=1)) // ROUND_TRIALS)))
     _check_budget(subject, plan)
     if plan.warm_share:
         run.attempt(0, Stage.WARM, affordable(subject, plan.budget * plan.warm_share), _defaults(space))
