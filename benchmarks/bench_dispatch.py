@@ -3,21 +3,26 @@
 Both sides make the same shards of the generator `digits` on two processes. The bare side is `multiprocessing.Pool(2)` that
 writes each shard to a folder. The other side is everything: order, auction, leases over HTTP, two node agents with a
 sandbox each, verified uploads, commits, audits by regeneration, assembly, settlement, with PostgreSQL, API and worker on
-the same two cores. The time of the platform runs from the award to the settled job; the bidding window is shown apart.
+the same two cores. The time of the platform runs from the award to the settled job; the bidding window is left out.
 
-A shard has as many units as the platform gives one by default. With 1,000 shards this takes about an hour.
+A shard has as many units as the platform gives one by default. Both sides take turns, a part of the shards each, for a
+machine's speed drifts by more than what is to be measured; every part pays for a job's beginning and end anew. With 1,000
+shards this takes about an hour.
 
-    python benchmarks/bench_dispatch.py [--shards 1000] [--units 5000]
+    python benchmarks/bench_dispatch.py [--shards 1000] [--units 5000] [--turns 5]
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
-import resource
+import os
 import secrets
+import signal
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -33,45 +38,50 @@ PROCESSES = 2
 SEED = 7
 
 
-def make_one(work: tuple[str, int, int]) -> None:
+def make_one(work: tuple[str, int, int, int]) -> None:
     """One shard, written to a folder: what a task of the pool does."""
-    folder, first, units = work
+    folder, seed, first, units = work
     generator = get_generator("digits")
-    data = generate_shard(generator, generator.params_model(), SEED, first, units)
+    data = generate_shard(generator, generator.params_model(), seed, first, units)
     Path(folder, f"{first}.parquet").write_bytes(data)
 
 
-def bare(shards: int, units: int) -> float:
+def bare(shards: int, units: int, seed: int) -> float:
     """Seconds for a pool of processes."""
     with tempfile.TemporaryDirectory() as folder, multiprocessing.Pool(PROCESSES) as pool:
-        pool.map(make_one, [(folder, 0, 8)] * PROCESSES, chunksize=1)  # imports and caches
+        pool.map(make_one, [(folder, seed, 0, 8)] * PROCESSES, chunksize=1)  # imports and caches
         start = time.perf_counter()
-        for _ in pool.imap_unordered(make_one, [(folder, i * units, units) for i in range(shards)], chunksize=1):
+        for _ in pool.imap_unordered(make_one, [(folder, seed, i * units, units) for i in range(shards)], chunksize=1):
             pass
         return time.perf_counter() - start
 
 
-def platform(shards: int, units: int) -> tuple[float, float, wire.Job]:
-    """Seconds from award to settlement, seconds of bidding before, and the job."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Stage(Path(folder), policy={"bidding_s": 5.0, "node_dead_s": 120.0}) as stage,
-    ):
-        operator = Client(stage.endpoint)
-        operator.log_in(**stage.operator())
-        customer = Client(stage.endpoint)
-        _account(operator, customer, "customer@bench.example", "customer", "100000")
+class Platform:
+    """The whole platform with two nodes, and a customer who orders shards from it."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._operator, self._customer = Client(stage.endpoint), Client(stage.endpoint)
+        self._operator.log_in(**stage.operator())
+        _account(self._operator, self._customer, "customer@bench.example", "customer", "100000")
         for name in ("a", "b"):
             owner = Client(stage.endpoint)
-            token = _account(operator, owner, f"{name}@bench.example", "provider", "10")
+            token = _account(self._operator, owner, f"{name}@bench.example", "provider", "10")
             rig = Rig(f"node-{name}", name, cpu_share=1.0, floor_render="1", floor_train="1")
             stage.start_node(rig, token=token, unsafe=False).until("event", "joined")
-        while sum(n.state == "eligible" for n in operator.nodes()) < PROCESSES:
+
+    def make(self, shards: int, units: int, seed: int) -> tuple[float, int]:
+        """Seconds from award to settlement, and how many audits there were."""
+        while sum(n.state == "eligible" for n in self._operator.nodes()) < PROCESSES:
             time.sleep(0.1)
         order = wire.DatasetOrder(
-            name="bench", generator="digits", units=shards * units, shard_units=units, seed=SEED, deadline_s=7200
+            name=f"bench-{seed}",
+            generator="digits",
+            units=shards * units,
+            shard_units=units,
+            seed=seed,
+            deadline_s=7200,
         )
-        job = customer.order(customer.quote(order))
+        job = self._customer.order(self._customer.quote(order))
         marks: dict[str, float] = {}
 
         def hear(event: wire.JobEvent) -> None:
@@ -79,9 +89,32 @@ def platform(shards: int, units: int) -> tuple[float, float, wire.Job]:
             if event.type == "finished":
                 marks["end"] = event.at.timestamp()
 
-        done = customer.wait(job.id, on_event=hear, timeout_s=7200)
+        done = self._customer.wait(job.id, on_event=hear, timeout_s=7200)
         assert done.state == "settled", done
-        return marks["end"] - marks["award"], marks["award"] - marks["auction"], done
+        return marks["end"] - marks["award"], done.audits["done"]
+
+
+@contextmanager
+def asleep() -> Iterator[None]:
+    """The platform's processes take no processor time meanwhile."""
+    started = _started_by(os.getpid())
+    for process in started:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in reversed(started):
+            os.kill(process, signal.SIGCONT)
+
+
+def _started_by(process: int) -> list[int]:
+    """The processes that a process has started, and those that they have, and so on."""
+    children = [
+        int(child)
+        for task in Path(f"/proc/{process}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
+    return children + [later for child in children for later in _started_by(child)]
 
 
 def _account(operator: Client, client: Client, email: str, role: wire.Role, amount: str) -> str:
@@ -97,23 +130,36 @@ def main() -> None:
     arguments.add_argument("--shards", type=int, default=1000)
     default = default_shard_units(10**6, get_generator("digits").cu_per_unit)
     arguments.add_argument("--units", type=int, default=default, help="units a shard; one is about half a millisecond")
+    arguments.add_argument("--turns", type=int, default=5, help="parts of the shards that the two sides make in turn")
     given = arguments.parse_args()
-    pool_s = bare(given.shards, given.units)
-    pool_again = resource.getrusage(resource.RUSAGE_CHILDREN)
-    platform_s, bidding_s, job = platform(given.shards, given.units)
-    table = Table(title=f"{given.shards} shards of {given.units} units on {PROCESSES} processes")
+    console = Console()
+    pool_s, platform_s, audits = [], [], 0
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Stage(Path(folder), policy={"bidding_s": 5.0, "node_dead_s": 3600.0}) as stage,
+    ):
+        platform = Platform(stage)
+        for turn in range(given.turns):
+            shards = given.shards // given.turns + (turn < given.shards % given.turns)
+            with asleep():
+                pool_s.append(bare(shards, given.units, SEED + turn))
+            seconds, checked = platform.make(shards, given.units, SEED + turn)
+            platform_s.append(seconds)
+            audits += checked
+            console.print(f"turn {turn + 1}: {shards} shards, {pool_s[-1]:.1f} and {seconds:.1f} s")
+    table = Table(
+        title=f"{given.shards} shards of {given.units} units on {PROCESSES} processes, in {given.turns} turns"
+    )
     for column in ("", "seconds", "shards/s", "ms a shard and process", "over the pool"):
         table.add_column(column, justify="left" if not column else "right")
-    for name, seconds in (("multiprocessing.Pool", pool_s), ("the whole platform", platform_s)):
+    for name, seconds in (("multiprocessing.Pool", sum(pool_s)), ("the whole platform", sum(platform_s))):
         each = seconds * PROCESSES / given.shards * 1000
         table.add_row(
-            name, f"{seconds:.1f}", f"{given.shards / seconds:.1f}", f"{each:.1f}", f"{seconds / pool_s - 1:+.1%}"
+            name, f"{seconds:.1f}", f"{given.shards / seconds:.1f}", f"{each:.1f}", f"{seconds / sum(pool_s) - 1:+.1%}"
         )
-    console = Console()
     console.print(table)
-    console.print(
-        f"audits: {job.audits['done']}; bidding before: {bidding_s:.1f} s; pool CPU {pool_again.ru_utime:.0f} s"
-    )
+    over = sorted(mine / theirs - 1 for mine, theirs in zip(platform_s, pool_s, strict=True))
+    console.print(f"turns: {', '.join(f'{share:+.1%}' for share in over)}; audits: {audits}")
 
 
 if __name__ == "__main__":

@@ -56,7 +56,10 @@ def test_one_task_on_two_workers_of_ray_equals_one_processor(inputs: Path, tmp_p
 
 
 def compare(trainer: str, inputs: Path, tmp_path: Path) -> None:
-    together = ClusterSession(Cluster.parse(trainer), inputs).run(a_task(), timeout_s=500)
+    heard: list[float] = []
+    session = ClusterSession(Cluster.parse(trainer), inputs)
+    together = session.run(a_task(), timeout_s=500, on_progress=lambda fraction, _: heard.append(fraction))
+    assert heard == sorted(heard)
     alone = tmp_path / "alone"
     alone.mkdir()
     answer = runner.handle(a_task(), inputs, alone, lambda *_: None)
@@ -90,6 +93,7 @@ def answer_to(task: dict[str, Any], inputs: Path, folder: Path) -> dict[str, Any
 
 def test_a_process_answers_with_leaves_and_outputs(group: None, inputs: Path, tmp_path: Path) -> None:
     answer = answer_to(a_task(), inputs, tmp_path)
+    assert (tmp_path / "done").read_text() == "1.0"
     assert len(answer["result"]["leaves"]) == 2 and answer["result"]["cpu_s"] > 0
     assert {file.name for file in (tmp_path / "out").iterdir()} >= {"delta.bin", "segment-2.safetensors"}
 

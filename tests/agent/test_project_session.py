@@ -60,6 +60,14 @@ def test_a_project_answers_with_its_result_folder(tmp_path: Path) -> None:
     assert "a.parquet" in done.outputs["log.txt"].decode()
 
 
+def test_a_project_tells_how_far_it_is(tmp_path: Path) -> None:
+    heard: list[tuple[float, str]] = []
+    request = a_request(tmp_path, METRICS + "print('progress 0.25 first epoch')")
+    session = ProjectSession(tmp_path, cu_per_s=1.0, unsafe=False)
+    session.run(request, timeout_s=60, on_progress=lambda fraction, text: heard.append((fraction, text)))
+    assert (0.25, "first epoch") in heard
+
+
 def test_an_audit_hands_over_its_record_alone(tmp_path: Path) -> None:
     done = run(tmp_path, METRICS, kind="audit")
     assert list(done.outputs) == ["run.json"] and outcome_of(done).metrics == {"a": 1.0}

@@ -177,11 +177,17 @@ class Platform:
         done(operator.post("/v1/admin/fund", {"email": caller.email, "amount": amount}))
 
     def machine(
-        self, *, owner: Caller | None = None, floor: str = "1", stake: str = "1", speed: float = 1.0
+        self,
+        *,
+        owner: Caller | None = None,
+        floor: str = "1",
+        stake: str = "1",
+        speed: float = 1.0,
+        isolation: str = "bubblewrap",
     ) -> Machine:
         """A node that is measured and staked, and awake at this moment."""
         owner = owner or self.somebody("provider", balance="10")
-        hardware = {"cores": 2, "memory_gib": 8, "disk_gib": 20, "isolation": "bubblewrap"}
+        hardware = {"cores": 2, "memory_gib": 8, "disk_gib": 20, "isolation": isolation}
         body = {
             "name": f"rig-{next(_numbers)}",
             "hardware": hardware,

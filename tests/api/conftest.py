@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
-from api.api_builders import LIGHT, Platform, a_platform
+from api.api_builders import LIGHT, Caller, Platform, a_platform
 from neuromation import wiring
 from neuromation.accounts.passwords import STRONG
 from neuromation.kernel.clock import FakeClock
@@ -64,3 +64,15 @@ def platform(module_engine: sa.Engine, tmp_path_factory: pytest.TempPathFactory)
     with a_platform(world, clock) as served:
         yield served
     monkeypatch.undo()
+
+
+@pytest.fixture(scope="module")
+def customer(platform: Platform) -> Caller:
+    """Somebody with a thousand NTK."""
+    return platform.somebody("customer", balance="1000")
+
+
+@pytest.fixture
+def awake(platform: Platform) -> None:
+    """Three nodes of three owners that could work now."""
+    platform.pool(3)

@@ -57,6 +57,7 @@ TABLE = """
     GET    /v1/generators                             401 401 401 401   200 200 200 200 200 403 200
     GET    /v1/generators/{name}                      401 401 401 401   200 200 200 200 200 403 200
     GET    /v1/generators/{name}/preview              401 401 401 401   200 200 200 200 200 403 200
+    PUT    /v1/generators/{name}/royalty              401 401 401 401   403 403 200 403 200 403 403
     GET    /v1/architectures                          401 401 401 401   200 200 200 200 200 403 200
     PUT    /v1/uploads/{sha256}                       401 401 401 401   201 403 201 403 403 403 201
     POST   /v1/datasets                               401 401 401 401   201 403 404 403 403 403 404
@@ -94,6 +95,7 @@ TABLE = """
     POST   /v1/admin/accounts                         401 401 401 401   403 403 403 403 201 403 403
     GET    /v1/admin/accounts                         401 401 401 401   403 403 403 403 200 403 403
     POST   /v1/admin/fund                             401 401 401 401   403 403 403 403 200 403 403
+    PUT    /v1/admin/generators/{name}/vendor         401 401 401 401   403 403 403 403 200 403 403
     GET    /v1/admin/audit                            401 401 401 401   403 403 403 403 200 403 403
 
     GET    /healthz                                   200 200 200 200   200 200 200 200 200 200 200
@@ -217,6 +219,13 @@ class Stage:
         return leases[0]
 
     @cached_property
+    def sold(self) -> str:
+        """A generator of the vendor's."""
+        body = {"email": self.callers["vendor"].email}
+        done(self.callers["operator"].ask("PUT", "/v1/admin/generators/dice/vendor", json=body))
+        return "dice"
+
+    @cached_property
     def auction(self) -> str:
         """An auction that is open: nobody turns the worker after this."""
         self.owner.ordered(an_order(name="for-sale"))
@@ -307,6 +316,10 @@ REQUESTS: dict[tuple[str, str], Callable[[Stage], Ask]] = {
     ("DELETE", "/v1/tokens/{token_id}"): _token_to_revoke,
     ("GET", "/v1/generators/{name}"): _get("/v1/generators/digits"),
     ("GET", "/v1/generators/{name}/preview"): _get("/v1/generators/digits/preview?units=1"),
+    ("PUT", "/v1/generators/{name}/royalty"): lambda s: (
+        f"/v1/generators/{s.sold}/royalty",
+        {"json": {"royalty_per_unit": "0.0003"}},
+    ),
     ("PUT", "/v1/uploads/{sha256}"): _bytes("/v1/uploads/{sha256}"),
     ("POST", "/v1/datasets"): _post("/v1/datasets", _new_dataset),
     ("GET", "/v1/datasets/{ref}"): _get("/v1/datasets/{s.finished[result][version]}"),
@@ -336,6 +349,10 @@ REQUESTS: dict[tuple[str, str], Callable[[Stage], Ask]] = {
     ("POST", "/v1/node/commits"): _post("/v1/node/commits", _commit),
     ("POST", "/v1/node/failures"): _post("/v1/node/failures", _failure),
     ("POST", "/v1/admin/accounts"): _post("/v1/admin/accounts", lambda s: s.registration("operator")),
+    ("PUT", "/v1/admin/generators/{name}/vendor"): lambda s: (
+        f"/v1/admin/generators/{s.sold}/vendor",
+        {"json": {"email": s.callers["vendor"].email}},
+    ),
     ("POST", "/v1/admin/fund"): _post("/v1/admin/fund", lambda s: {"email": s.owner.email, "amount": "1"}),
 }
 

@@ -29,19 +29,10 @@ from neuromation.kernel.hashing import merkle_root, sha256_hex
 from neuromation.workflows.policy import Policy
 from neuromation.workflows.world import World
 
+pytestmark = pytest.mark.usefixtures("awake")
+
 ABSENT = "job_" + "0" * 26
 ZERO_HASH = "0" * 64
-
-
-@pytest.fixture(scope="module")
-def customer(platform: Platform) -> Caller:
-    return platform.somebody("customer", balance="1000")
-
-
-@pytest.fixture(autouse=True)
-def awake(platform: Platform) -> None:
-    """Three nodes of three owners that could work now."""
-    platform.pool(3)
 
 
 def a_model(platform: Platform, owner: Caller, name: str = "brain") -> str:

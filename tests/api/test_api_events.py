@@ -9,12 +9,7 @@ from contextlib import contextmanager
 import httpx2 as httpx
 import pytest
 
-from api.api_builders import Caller, Json, Platform, an_order, done
-
-
-@pytest.fixture(scope="module")
-def customer(platform: Platform) -> Caller:
-    return platform.somebody("customer", balance="1000")
+from api.api_builders import Caller, Json, Platform, an_order, done, problem
 
 
 @contextmanager
@@ -69,6 +64,20 @@ def test_a_finished_job_tells_its_whole_story_in_order(customer: Caller, ended: 
     assert {"state", "auction", "award", "progress", "bill", "finished"} <= kinds
     for event in story:
         assert (event["data"]["seq"], event["data"]["type"]) == (event["id"], event["event"])
+
+
+def test_a_job_tells_how_far_its_nodes_are(platform: Platform, customer: Caller) -> None:
+    job, leases = platform.running(customer, an_order())
+    owners = {node.node: node for node in platform.machines}
+    whole = sum(len(tasks) for tasks in leases.values())
+    for node, tasks in leases.items():
+        owners[node].poll(free_slots=0, running=[t["id"] for t in tasks], done={t["id"]: 0.5 for t in tasks})
+    platform.turn()
+    told = done(customer.get(f"/v1/jobs/{job['id']}"))
+    assert told["tasks"]["leased"] == whole
+    assert 0.4 < told["progress"] < 0.5  # a task's check is still to come
+    problem(platform.machines[0].post("/v1/node/poll", {"wait_s": 0, "done": {"task": 1.5}}), 422)
+    done(customer.post(f"/v1/jobs/{job['id']}/cancel"))
 
 
 def test_a_reader_resumes_after_any_event_without_loss_or_doubles(customer: Caller, ended: str) -> None:

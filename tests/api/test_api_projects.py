@@ -11,6 +11,8 @@ import pytest
 
 from api.api_builders import Caller, Json, Platform, a_real_set, done, problem
 
+pytestmark = pytest.mark.usefixtures("awake")
+
 MLPROJECT = """
 name: tiny
 entry_points:
@@ -19,17 +21,6 @@ entry_points:
       epochs: {type: int, default: 2}
     command: python main.py {epochs}
 """
-
-
-@pytest.fixture(scope="module")
-def customer(platform: Platform) -> Caller:
-    return platform.somebody("customer", balance="1000")
-
-
-@pytest.fixture(autouse=True)
-def awake(platform: Platform) -> None:
-    """Three nodes of three owners that could work now."""
-    platform.pool(3)
 
 
 def a_zip(files: dict[str, str] | None = None) -> bytes:
@@ -69,6 +60,21 @@ def test_a_quote_holds_three_runs_and_expects_two(customer: Caller) -> None:
     assert lines["verification"] == lines["compute"] == 2  # two CU at the second floor of 1 NTK
     # Three runs at a reserve of a quarter above the estimate, and the commission of a tenth.
     assert float(quote["price_max"]) == pytest.approx(3 * 2 * 1.25 * 1.1, rel=1e-3)
+
+
+def test_a_project_is_put_out_to_nodes_with_a_sandbox(customer: Caller, platform: Platform) -> None:
+    order = an_order(customer.upload(a_zip()), cu=2)
+    before = customer.quoted(order)
+    naked = platform.machine(floor="0.1", isolation="none")
+    naked.poll(free_slots=0)
+    after = customer.quoted(order)
+    assert (after["nodes_eligible"], after["lines"]) == (before["nodes_eligible"], before["lines"])
+    job = done(customer.post("/v1/jobs", {"quote": after["id"]}), 202)
+    platform.turn()
+    assert naked.poll(free_slots=0)["auctions"] == []
+    assert platform.machines[0].poll(free_slots=0)["auctions"]
+    done(customer.post(f"/v1/jobs/{job['id']}/cancel"))
+    platform.machines.remove(naked)
 
 
 @pytest.mark.parametrize(

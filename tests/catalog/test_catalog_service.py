@@ -237,12 +237,28 @@ def test_listing_shows_an_item_to_everybody_and_private_hides_it(conn: sa.Connec
         service.get_item(conn, "digits", EVE)
 
 
-def test_price_and_texts_are_the_owners_and_the_operators_to_change(conn: sa.Connection) -> None:
+def test_the_price_is_the_owners_and_the_operators_to_change(conn: sa.Connection) -> None:
     item = an_item(conn, visibility="listed")
     assert service.set_price(conn, item.id, Ntk(7), viewer=ADA).price == Ntk(7)
     assert service.set_price(conn, item.id, Ntk(8), viewer=OPERATOR).price == Ntk(8)
-    changed = service.describe(conn, item.id, title="Better", description="More.", viewer=ADA)
-    assert (changed.title, changed.description, changed.price) == ("Better", "More.", Ntk(8))
+
+
+def test_an_item_that_is_handed_over_is_the_new_owners_to_change(conn: sa.Connection) -> None:
+    item = an_item(conn, visibility="listed")
+    version = a_version(conn, item)
+    assert service.hand_over(conn, item.id, EVE.account_id, viewer=ADA).owner == EVE.account_id
+    assert service.hand_over(conn, item.id, EVE.account_id, viewer=EVE).owner == EVE.account_id
+    assert service.set_price(conn, "digits", Ntk(7), viewer=EVE, kind="dataset").price == Ntk(7)
+    with pytest.raises(NotYours):
+        service.set_price(conn, item.id, Ntk(0), viewer=ADA)
+    assert service.get_version(conn, "digits@1", PASSER_BY).id == version.id
+
+
+def test_an_item_is_not_handed_to_somebody_who_has_one_of_its_name(conn: sa.Connection) -> None:
+    mine, _ = an_item(conn), an_item(conn, owner=EVE)
+    with pytest.raises(NameTaken):
+        service.hand_over(conn, mine.id, EVE.account_id, viewer=ADA)
+    assert service.get_item(conn, mine.id, ADA) == mine
 
 
 def test_nobody_changes_what_is_anothers(conn: sa.Connection) -> None:

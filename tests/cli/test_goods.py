@@ -80,6 +80,23 @@ def test_an_unknown_generator_is_exit_code_3_and_a_wrong_parameter_2(anyone: Run
     assert "noise" in done.err
 
 
+def test_a_generator_is_given_to_its_vendor_who_names_its_price(ada: Run, platform: StandIn) -> None:
+    facts = {
+        "name": "shades", "version": "1", "title": "Shades", "description": "", "modality": "image", "classes": ["light"],
+        "parameters": {}, "cu_per_unit": 0.01, "royalty_per_unit": "0.0005", "vendor": "Vera", "licence": "MIT",
+    }  # fmt: skip
+    platform.on("PUT", "/admin/generators/shades/vendor", ok(facts))
+    platform.on("PUT", "/generators/shades/royalty", ok(facts))
+    assert "Vera" in ada("admin", "set-vendor", "shades", "vera@example.org").out
+    assert "0.0005 NTK" in ada("generator", "price", "shades", "0.0005").out
+    assert [json.loads(asked.body) for asked in platform.asked] == [
+        {"email": "vera@example.org"}, {"royalty_per_unit": "0.0005"},
+    ]  # fmt: skip
+    for wrong in ("cheap", "1e3", "0.0000001"):
+        assert ada("generator", "price", "shades", wrong).code == 2
+    assert ada("generator", "price", "shades", "--", "-1").code == 2
+
+
 def test_generators_are_listed_and_shown_offline(anyone: Run) -> None:
     assert "digits" in anyone("generator", "list", "--offline").out
     shown = anyone("generator", "show", "digits", "--offline", "--json").json()

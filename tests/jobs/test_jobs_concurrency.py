@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 from jobs_builders import a_commit, a_job, a_running_job, leased
 
+from neuromation.jobs import progress
 from neuromation.jobs import service as jobs
 from neuromation.jobs.errors import KeyReused
 from neuromation.jobs.model import CommitStatus, Task, TaskState
@@ -52,7 +53,7 @@ def test_no_task_is_leased_twice_and_none_is_left(engine: sa.Engine, clock: Fake
     assert len({task.id for task in taken}) == len(taken) == 300
     assert Counter(task.node_id for task in taken) == dict.fromkeys(nodes, 50)
     with engine.begin() as conn:
-        assert jobs.task_counts(conn, job.id)[TaskState.LEASED] == 300
+        assert progress.task_counts(conn, job.id)[TaskState.LEASED] == 300
 
 
 def test_one_node_asking_many_times_at_once_stays_within_its_award(engine: sa.Engine, clock: FakeClock) -> None:
@@ -81,7 +82,7 @@ def test_a_commit_and_the_sweep_at_once_leave_one_outcome(engine: sa.Engine, clo
 
     together(act)
     with engine.begin() as conn:
-        counts = jobs.task_counts(conn, job.id)
+        counts = progress.task_counts(conn, job.id)
         assert counts[TaskState.COMMITTED] + counts[TaskState.PENDING] == 30
         assert [quota.taken for quota in jobs.quotas_of(conn, job.id)] == [counts[TaskState.COMMITTED]]
 

@@ -10,6 +10,7 @@ import pytest
 from jobs_builders import a_commit, a_job, a_running_job, a_task, an_audit, leased
 from sqlalchemy import Connection
 
+from neuromation.jobs import progress
 from neuromation.jobs import service as jobs
 from neuromation.jobs.errors import (
     BadOrder,
@@ -125,6 +126,27 @@ def test_a_lease_is_prolonged_for_its_holder_alone_and_not_for_ever(conn: Connec
     for _ in range(7):
         assert jobs.extend_leases(conn, "rig", [task.id], lease_s=3_600, now=clock.advance(3_000)) == [task.id]
     assert jobs.get_task(conn, task.id).lease_expires_at == task.created_at + timedelta(hours=6)
+
+
+def test_how_far_work_is_counts_while_its_holder_has_it(conn: Connection, clock: FakeClock) -> None:
+    job = a_running_job(conn, clock.now(), rig=2)
+    first, second = leased(conn, "rig", clock.now())
+    now = clock.now()
+
+    def told(node: str, **done: float) -> float:
+        jobs.extend_leases(conn, node, [first.id, second.id], lease_s=60, now=now, done=done)
+        return round(progress.under_way(conn, job.id), 6)
+
+    assert told("rig", **{first.id: 0.5}) == 0.5
+    assert told("rig", **{first.id: 0.25, second.id: 7.0}) == 1.5  # never less than before, never more than all
+    assert told("other", **{first.id: 1.0}) == 1.5
+    assert progress.under_way(conn, job.id, audits=True) == 0
+    jobs.commit_result(conn, "rig", a_commit(second), now=now)
+    assert told("rig") == 0.5
+    jobs.fail(conn, "rig", first.id, 1, reason=BreakReason.SHUTDOWN, now=now)
+    assert told("rig") == 0
+    assert [task.id for task in leased(conn, "rig", clock.advance(3_000))] == [first.id]
+    assert told("rig") == 0
 
 
 # ---- commits

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from jobs_builders import a_job, a_running_job, a_task, an_audit, leased
 from sqlalchemy import Connection
 
-from neuromation.jobs import quotes
+from neuromation.jobs import progress, quotes
 from neuromation.jobs import service as jobs
 from neuromation.jobs.errors import (
     BadOrder,
@@ -140,7 +140,7 @@ def test_a_job_that_ends_takes_its_open_work_with_it(conn: Connection, clock: Fa
     ended = jobs.finish(conn, job.id, JobState.REFUNDED, result={"bill": []}, reason="no pool", now=clock.advance(5))
     assert (ended.state, ended.result, ended.reason) == (JobState.REFUNDED, {"bill": []}, "no pool")
     assert ended.finished_at == clock.now()
-    assert jobs.task_counts(conn, job.id)[TaskState.CANCELLED] == 3
+    assert progress.task_counts(conn, job.id)[TaskState.CANCELLED] == 3
     assert leased(conn, "rig", clock.now()) == []
     assert jobs.extend_leases(conn, "rig", [held[0].id], lease_s=60, now=clock.now()) == []
     assert jobs.claim_due_job(conn, now=clock.advance(5)) is None
@@ -193,7 +193,7 @@ def test_news_that_come_at_once_are_worked_off_together(conn: Connection, clock:
 
 def test_progress_and_plan_are_replaced(conn: Connection, clock: FakeClock) -> None:
     job = a_job(conn, clock.now())
-    jobs.set_progress(conn, job.id, {"done": 3})
+    progress.set_progress(conn, job.id, {"done": 3})
     jobs.set_plan(conn, job.id, {"round": 2})
     read = jobs.get_job(conn, job.id)
     assert (read.progress, read.plan) == ({"done": 3}, {"round": 2})

@@ -86,6 +86,15 @@ def test_trials_of_a_generation_lie_in_pairs_around_its_centre() -> None:
     assert np.mean([t.params["slant"] for t in nearer]) == pytest.approx(centre["slant"], abs=0.15)
 
 
+@pytest.mark.parametrize("default", [0.0, 6.0])
+def test_what_begins_at_an_end_of_its_range_is_searched_inside_it(default: float) -> None:
+    tuner = Tuner([Parameter("margin", 0.0, 6.0, default)], seed=2)
+    first, *others = (trial.params["margin"] for trial in tuner.ask(1 + GENERATION))
+    assert first == default
+    assert sum(value == default for value in others) <= GENERATION // 2
+    assert max(abs(value - default) for value in others) > 3
+
+
 def test_what_noisy_trials_speak_for_beats_the_luckiest_of_them() -> None:
     space = [Parameter(f"p{i}", -1.0, 1.0, 0.0) for i in range(8)]
     spoken_for, luckiest = [], []

@@ -92,6 +92,7 @@ def markets(draw: st.DrawFn, nodes_max: int = 6, nodes_min: int = 0) -> Market:
         memory_gib=draw(st.sampled_from([0.0, 2.0, 4.0])),
         disk_gib=draw(st.sampled_from([0.0, 10.0])),
         gpu=draw(st.booleans()),
+        sandbox=draw(st.booleans()),
         share_max_bp=draw(st.sampled_from([2_000, 3_400, 5_000, 10_000])),
         pool_min=draw(st.integers(1, min(3, tasks))),
         excluded_nodes=draw(st.sampled_from([frozenset(), frozenset({"n0"})])),
@@ -111,6 +112,7 @@ def _machines(draw: st.DrawFn, number: int) -> Capability:
         memory_gib=draw(st.sampled_from([1.0, 2.0, 8.0])),
         disk_gib=draw(st.sampled_from([5.0, 50.0])),
         gpu=draw(st.booleans()),
+        sandbox=draw(st.booleans()),
         reputation=float(draw(st.integers(0, 2))),
         slots=draw(st.integers(1, 3)),
     )

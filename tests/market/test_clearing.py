@@ -59,6 +59,7 @@ def test_awards_serve_all_tasks_and_keep_every_limit(market: Market) -> None:
         assert machine.memory_gib >= request.memory_gib
         assert machine.disk_gib >= request.disk_gib
         assert machine.gpu or not request.gpu
+        assert machine.sandbox or not request.sandbox
         assert award.node_id not in request.excluded_nodes
         assert award.owner_id not in request.excluded_owners
     for owner in {a.owner_id for a in result.awards}:

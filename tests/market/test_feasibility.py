@@ -42,6 +42,12 @@ def _answer(request: Request, *nodes: Any, capacity: int = 100) -> Infeasible:
         ({"memory_gib": 16.0}, {}, "memory", "make a task fit in 8 GiB of memory"),
         ({"disk_gib": 500.0}, {}, "disk", "make a task fit in 100 GiB of disk"),
         ({"gpu": True}, {}, "gpu", "allow machines without a GPU"),
+        (
+            {"sandbox": True},
+            {"sandbox": False},
+            "sandbox",
+            "wait for machines with a sandbox, without which none runs a stranger's program",
+        ),
         ({"excluded_nodes": frozenset({"n1"})}, {}, "exclusion", "allow the machines and owners that were excluded"),
         ({"share_max_bp": 5_000}, {}, "owner-share", "allow one owner 100 % of the tasks"),
         ({"pool_min": 2}, {}, "pool-size", "accept a pool of 1 machine"),

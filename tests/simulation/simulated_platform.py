@@ -169,7 +169,7 @@ class Node:
     def join(self) -> None:
         world = self.sim.world
         principal = Principal(self.owner, frozenset({"provider"}), "", "api", "")
-        hardware = wire.Hardware(cores=4, memory_gib=8, disk_gib=100, isolation="none")
+        hardware = wire.Hardware(cores=4, memory_gib=8, disk_gib=100, isolation="bubblewrap")
         body = wire.NodeJoin(name=self.name, hardware=hardware, floor_render=self.floor, floor_train=self.floor)
         with world.transaction() as conn:
             self.id = node_work.join(world, conn, principal, body).node.id

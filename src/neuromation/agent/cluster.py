@@ -20,14 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neuromation.agent.sandbox import Response, TaskFailure
+from neuromation.agent.sandbox import Progress, Response, TaskFailure
 from neuromation.agent.sandbox.errors import TaskCrashed, TaskKilled, TaskRefused, TaskTimedOut
 from neuromation.agent.sandbox.model import CANONICAL_RUNTIME, printable
 from neuromation.kernel.errors import Invalid, NeuromationError
+from neuromation.kernel.files import write_whole
 
 WORKERS_MAX = 64
 KINDS = ("torchrun", "ray")
-_ANSWER, _JOB = "answer.json", "job.json"
+_ANSWER, _JOB, _DONE = "answer.json", "job.json", "done"
 _POLL_S = 0.1
 _ANSWER_MAX = 4 << 20
 
@@ -70,7 +71,7 @@ class ClusterSession:
         """End what runs now."""
         self._cancelled.set()
 
-    def run(self, request: dict[str, Any], *, timeout_s: float) -> Response:
+    def run(self, request: dict[str, Any], *, timeout_s: float, on_progress: Progress | None = None) -> Response:
         """The answer to a task of kind `train`. Raises TaskFailure of the same kinds as the sandbox."""
         self._cancelled.clear()
         with tempfile.TemporaryDirectory(prefix="neuromation-cluster-") as folder:
@@ -89,14 +90,18 @@ class ClusterSession:
                     preexec_fn=_end_with_slot,  # noqa: PLW1509 - it calls the kernel and nothing else
                 )
                 try:
-                    self._await(process, timeout_s)
+                    self._await(process, timeout_s, place / _DONE, on_progress)
                 finally:
                     _end(process)
             return self._response(place)
 
-    def _await(self, process: subprocess.Popen[bytes], timeout_s: float) -> None:
+    def _await(
+        self, process: subprocess.Popen[bytes], timeout_s: float, done: Path, on_progress: Progress | None
+    ) -> None:
         until = time.monotonic() + timeout_s
         while process.poll() is None:
+            if on_progress is not None and done.exists():
+                on_progress(float(done.read_text()), "training")
             if self._cancelled.wait(_POLL_S):
                 raise TaskKilled("the task was cancelled", reason="cancelled")
             if time.monotonic() > until:
@@ -143,10 +148,15 @@ def work(folder: Path) -> None:
     request, inputs = job["request"], Path(job["inputs"])
     files = {name: inputs / file for name, file in request.get("inputs", {}).items()}
     start, cpu = time.perf_counter(), time.process_time()
+
+    def tell(fraction: float, _: str) -> None:
+        if share.rank == 0:
+            write_whole(folder / _DONE, str(fraction).encode())
+
     with tempfile.TemporaryDirectory() as nowhere:
         out = Path(job["out"]) if share.rank == 0 else Path(nowhere)
         try:
-            result = runner.train(request["spec"], files, out, lambda *_: None, share=share)
+            result = runner.train(request["spec"], files, out, tell, share=share)
         except NeuromationError as error:
             answer: dict[str, Any] = {"refused": error.reason, "message": error.message}
         else:

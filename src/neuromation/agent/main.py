@@ -208,7 +208,10 @@ class _Node:
         held, room = self._held(), self._room()
         # A node that has tasks and room for more waits a shorter time, so that its results do not delay its prolonging.
         wait_s = (BEAT_S if held else POLL_WAIT_S) if room else 0.0
-        poll = wire.Poll(running=held[:256], free_slots=min(room, 256), tasks_max=min(room, 32), wait_s=wait_s)
+        done = {task: share for slot in self._slots for task, share in slot.done().items()}
+        poll = wire.Poll(
+            running=held[:256], free_slots=min(room, 256), tasks_max=min(room, 32), wait_s=wait_s, done=done
+        )
         try:
             answer = self._client.poll(poll)
         except Forbidden as error:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from neuromation.agent.project_runner import LIMITS, LOG_FILE, OUTPUTS_FOLDER, RUN_FILE, run_project
-from neuromation.agent.sandbox import Response, SandboxUnavailable, Session, TaskCrashed, TaskRefused
+from neuromation.agent.sandbox import Progress, Response, SandboxUnavailable, Session, TaskCrashed, TaskRefused
 from neuromation.client import schemas as wire
 from neuromation.kernel.errors import Invalid, NeuromationError
 from neuromation.kernel.hashing import merkle_root
@@ -59,7 +59,7 @@ class ProjectSession:
         if sandbox is not None:
             sandbox.cancel()
 
-    def run(self, request: Mapping[str, Any], *, timeout_s: float) -> Response:
+    def run(self, request: Mapping[str, Any], *, timeout_s: float, on_progress: Progress | None = None) -> Response:
         """The answer to a task of kind `project`, or to an audit of one: a leaf, and the files of the result folder.
 
         An audit hands over its record alone. Raises TaskRefused for what another node may be able to do, TaskKilled.
@@ -72,7 +72,7 @@ class ProjectSession:
         start = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="neuromation-task-") as folder:
             try:
-                outputs = self._outputs(spec, files, Path(folder), timeout_s)
+                outputs = self._outputs(spec, files, Path(folder), timeout_s, on_progress)
             except (Invalid, SandboxUnavailable) as error:
                 raise TaskRefused(error.message, reason="bad-spec") from error
             except OSError as error:
@@ -87,7 +87,12 @@ class ProjectSession:
         return Response(result, outputs)
 
     def _outputs(
-        self, spec: Mapping[str, Any], files: Mapping[str, Path], place: Path, timeout_s: float
+        self,
+        spec: Mapping[str, Any],
+        files: Mapping[str, Path],
+        place: Path,
+        timeout_s: float,
+        on_progress: Progress | None,
     ) -> dict[str, bytes]:
         """The result folder, of a success or of a failure of the project's own."""
         bought_s = spec["cu"] / self._cu_per_s
@@ -108,7 +113,7 @@ class ProjectSession:
         try:
             run_project(
                 place / "project", place / "out", entry=spec["entry"], parameters=spec["params"], data=data,
-                origin={"archive": spec["archive"]}, timeout_s=limit_s, on_start=self._started,
+                origin={"archive": spec["archive"]}, timeout_s=limit_s, on_start=self._started, on_progress=on_progress,
                 limits=replace(LIMITS, memory_mib=spec["memory_mib"]),
             )  # fmt: skip
             return _taken(place / "out")

@@ -62,7 +62,15 @@ def train(spec: Json, files: dict[str, Path], out: Path, progress: Progress, *, 
     start = _weights(spec, files["start.safetensors"])
     samples = _samples(spec, files)
     recipe = {"segments": spec["segments"], **_recipe(spec)}
-    done = train_segments(spec["model"], spec["config"], samples, start, share=share, **recipe)
+    done = train_segments(
+        spec["model"],
+        spec["config"],
+        samples,
+        start,
+        share=share,
+        tell=lambda fraction: progress(fraction, "training"),
+        **recipe,
+    )
     for number, weights in enumerate(done.segments, 1):
         (out / f"segment-{number}.safetensors").write_bytes(weights_to_bytes(weights))
     (out / DELTA_FILE).write_bytes(compress_delta(delta_of(start, done.weights)))

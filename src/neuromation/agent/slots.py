@@ -78,6 +78,7 @@ class Slot(threading.Thread):
         self._job = ""
         self._inputs = Path(tempfile.mkdtemp(prefix=f"{INPUTS_PREFIX}{os.getpid()}-"))
         self.dropped: set[str] = set()  # tasks that the platform took back: not worth starting
+        self._done = 0.0  # of the task that runs now
         self._courier = Courier(client, tell, self.dropped)
         self._projects = ProjectSession(self._inputs, cu_per_s=train_cu_per_s, unsafe=unsafe)
         self._cluster = None if trainer is None else ClusterSession(trainer, self._inputs)
@@ -88,6 +89,7 @@ class Slot(threading.Thread):
         try:
             while (task := self._next()) is not None:
                 if task.id not in self.dropped:
+                    self._done = 0.0
                     self.current = task
                     self._do(task)
                     self.current = None
@@ -108,6 +110,11 @@ class Slot(threading.Thread):
         """What the slot works on, and what it has made and not yet committed."""
         current = self.current
         return self._courier.held() + ([] if current is None else [current])
+
+    def done(self) -> dict[str, float]:
+        """How far the task that runs now is, 0..1, as far as it tells."""
+        current = self.current
+        return {} if current is None else {current.id: self._done}
 
     def cancel(self) -> None:
         """Stop what runs now; the platform no longer wants it."""
@@ -139,9 +146,12 @@ class Slot(threading.Thread):
         self._computing = session
         try:
             limit_s = PROJECT_MAX_S if session is self._projects else TASK_MAX_S
-            return session.run(request, timeout_s=limit_s)
+            return session.run(request, timeout_s=limit_s, on_progress=self._heard)
         finally:
             self._computing = None
+
+    def _heard(self, fraction: float, text: str) -> None:
+        self._done = fraction
 
     def _computer(self, task: wire.TaskLease) -> Session | ClusterSession | ProjectSession:
         """Who does a task: the owner's cluster a training, where there is one, a sandbox of its own a project, and the

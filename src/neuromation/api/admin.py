@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
 from neuromation.api.deps import V1, IdempotencyKey, Operator, TheWorld
 from neuromation.api.errors import problems
 from neuromation.client import schemas as wire
-from neuromation.workflows import people, wallets
+from neuromation.workflows import goods, people, wallets
 
 router = APIRouter(prefix=f"{V1}/admin", tags=["operator"])
 
@@ -43,6 +43,17 @@ def fund(
     `Idempotency-Key` a repeat credits nothing more; the same key with another body is refused."""
     with world.transaction() as conn:
         return wallets.fund(world, conn, principal, body, key=idempotency_key)
+
+
+@router.put(
+    "/generators/{name}/vendor", responses=problems(401, 403, 404, 409, 413, 422), operation_id="admin_set_vendor"
+)
+def set_vendor(
+    name: Annotated[wire.Name, Path()], body: wire.NewVendor, principal: Operator, world: TheWorld
+) -> wire.GeneratorInfo:
+    """Give a generator to the vendor who wrote it: its royalties are theirs, and theirs to set."""
+    with world.transaction() as conn:
+        return goods.set_vendor(conn, name, body, principal)
 
 
 @router.get("/audit", responses=problems(401, 403), operation_id="admin_audit")

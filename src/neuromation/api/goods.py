@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from neuromation.api.deps import V1, Customer, Person, TheWorld
+from neuromation.api.deps import V1, Customer, Person, TheWorld, Vendor
 from neuromation.api.errors import problems
 from neuromation.client import schemas as wire
 from neuromation.workflows import goods
@@ -54,6 +54,17 @@ def preview_generator(
 ) -> Response:
     """A contact sheet of the generator's samples with their labels, as PNG."""
     return Response(goods.preview(name, seed=seed, units=units), media_type="image/png")
+
+
+@router.put(
+    "/generators/{name}/royalty", responses=problems(401, 403, 404, 413, 422), operation_id="set_generator_royalty"
+)
+def set_generator_royalty(
+    name: Annotated[wire.Name, Path()], body: wire.NewRoyalty, principal: Vendor, world: TheWorld
+) -> wire.GeneratorInfo:
+    """Set what a unit of one's own generator costs; quotes and orders that are out keep their price."""
+    with world.transaction() as conn:
+        return goods.set_royalty(conn, name, body, principal)
 
 
 @router.get("/architectures", responses=problems(401, 403), operation_id="list_architectures")

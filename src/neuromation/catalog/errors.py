@@ -17,7 +17,7 @@ class NoSuchItem(NotFound):
 
 class NameTaken(Conflict):
     def __init__(self, kind: str, name: str) -> None:
-        super().__init__(f"another {kind} is listed as {name!r} already; publish yours under another name")
+        super().__init__(f"there is another {kind} called {name!r} already; publish yours under another name")
 
 
 class LicenceDiffers(Conflict):

@@ -227,17 +227,26 @@ def set_visibility(conn: Connection, ref: str, visibility: str, *, viewer: Viewe
     return changed
 
 
-def set_price(conn: Connection, ref: str, price: Ntk, *, viewer: Viewer) -> Item:
+def set_price(conn: Connection, ref: str, price: Ntk, *, viewer: Viewer, kind: str | None = None) -> Item:
     """Change what new purchases cost; what is quoted or bought keeps its price.
 
     Raises NotYours, NoSuchItem or BadItem.
     """
-    item = item_to_change(conn, ref, viewer)
+    item = item_to_change(conn, ref, viewer, kind=kind)
     return store.set_price(conn, item.id, model.checked_price(price))
 
 
-def describe(conn: Connection, ref: str, *, title: str, description: str, viewer: Viewer) -> Item:
-    """Change the texts of an item's page. Raises NotYours, NoSuchItem, BadItem."""
-    item = item_to_change(conn, ref, viewer)
-    title, description = model.checked_title(title), model.checked_description(description)
-    return store.set_text(conn, item.id, title=title, description=description)
+def hand_over(conn: Connection, ref: str, owner: str, *, viewer: Viewer, kind: str | None = None) -> Item:
+    """Give an item with all its versions to another account; what is quoted or bought still pays the old owner.
+
+    Raises NameTaken when the new owner has an item of this kind and name, TooManyItems, NotYours, NoSuchItem, BadItem.
+    """
+    item = item_to_change(conn, ref, viewer, kind=kind)
+    if item.owner == model.checked_owner(owner):
+        return item
+    if store.count(conn, owner) >= model.ITEMS_MAX:
+        raise TooManyItems(maximum=model.ITEMS_MAX)
+    changed = store.set_owner(conn, item.id, owner)
+    if changed is None:
+        raise NameTaken(item.kind, item.name)
+    return changed

@@ -52,8 +52,12 @@ SET_LISTED = text(f"""
 """)
 SET_PRIVATE = text(f"update catalog_item i set visibility = 'private' where i.id = :id returning {_ITEM}")
 SET_PRICE = text(f"update catalog_item i set price = :price where i.id = :id returning {_ITEM}")
-SET_TEXT = text(f"""
-    update catalog_item i set title = :title, description = :description where i.id = :id returning {_ITEM}
+SET_OWNER = text(f"""
+    update catalog_item i set owner = :owner
+    where i.id = :id and not exists (
+        select 1 from catalog_item o where o.owner = :owner and o.kind = i.kind and o.name = i.name and o.id <> i.id
+    )
+    returning {_ITEM}
 """)
 # Listings of one name wait for each other, so that the second sees the first.
 NAME_LOCK = text("select pg_advisory_xact_lock(hashtextextended('catalog:' || :kind || ':' || :name, 0))")
@@ -168,8 +172,10 @@ def set_price(conn: Connection, item_id: str, price: Ntk) -> Item:
     return _item(conn.execute(SET_PRICE, {"id": item_id, "price": price.micro}).one())
 
 
-def set_text(conn: Connection, item_id: str, *, title: str, description: str) -> Item:
-    return _item(conn.execute(SET_TEXT, {"id": item_id, "title": title, "description": description}).one())
+def set_owner(conn: Connection, item_id: str, owner: str) -> Item | None:
+    """The item as changed; None when the new owner has another one of its kind and name."""
+    row = conn.execute(SET_OWNER, {"id": item_id, "owner": owner}).one_or_none()
+    return _item(row) if row else None
 
 
 def insert_version(

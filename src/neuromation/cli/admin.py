@@ -72,6 +72,17 @@ def list_accounts(connection: Connection) -> None:
     connection.out.result({"accounts": accounts}, lambda: connection.out.table(columns, rows))
 
 
+@command(app, "set-vendor", example="neuromation admin set-vendor shades vera@example.org")
+def set_vendor(
+    connection: Connection,
+    generator: Annotated[str, typer.Argument(metavar="GENERATOR", help="Which one; see `neuromation generator list`.")],
+    email: Annotated[str, typer.Argument(help="Whose it is: an account with the role vendor.")],
+) -> None:
+    """Give a generator to the vendor who wrote it: its royalties are theirs, and theirs to set."""
+    facts = connection.client.admin_set_vendor(generator, email)
+    connection.out.result(facts, lambda: connection.out.say(f"{generator} is now {facts.vendor}'s"))
+
+
 @command(app, "fund", example="neuromation admin fund ada@example.org 250")
 def fund(
     connection: Connection,

@@ -21,6 +21,19 @@ if TYPE_CHECKING:
 
 _SAMPLES_MAX_BYTES = 1 << 30
 
+ProjectArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="REPO_OR_ARCHIVE", help="A git URL, a local repository, or a .zip or .tar file; #folder inside."
+    ),
+]
+CommitOption = Annotated[str, typer.Option("--commit", help="Of a repository: a full hash, a branch or a tag.")]
+EntryOption = Annotated[str | None, typer.Option("--entry", help="Default: train, main, or the only one.")]
+EntryParamOption = Annotated[
+    list[str] | None,
+    typer.Option("--param", metavar="KEY=VALUE", help="A parameter of the entry point; may be repeated."),
+]
+
 
 @command(
     app,
@@ -30,21 +43,13 @@ _SAMPLES_MAX_BYTES = 1 << 30
 def import_project(
     out: Output,
     *,
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="REPO_OR_ARCHIVE", help="A git URL, a local repository, or a .zip or .tar file; #folder inside."
-        ),
-    ],
+    source: ProjectArgument,
     folder: Annotated[
         Path | None, typer.Option("--out", "-o", help="Gets outputs, log and run.json; new or empty.")
     ] = None,
-    commit: Annotated[str, typer.Option("--commit", help="Of a repository: a full hash, a branch or a tag.")] = "HEAD",
-    entry: Annotated[str | None, typer.Option("--entry", help="Default: train, main, or the only one.")] = None,
-    param: Annotated[
-        list[str] | None,
-        typer.Option("--param", metavar="KEY=VALUE", help="A parameter of the entry point; may be repeated."),
-    ] = None,
+    commit: CommitOption = "HEAD",
+    entry: EntryOption = None,
+    param: EntryParamOption = None,
     data: Annotated[Path | None, typer.Option("--data", help="The project's inputs: an exported data set.")] = None,
     time_limit: Annotated[
         float, typer.Option("--time-limit", min=1, max=14_400, help="Seconds for the project.")

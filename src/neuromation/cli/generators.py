@@ -41,6 +41,17 @@ def show(connection: Connection, generator: GeneratorArgument, offline: OfflineO
     connection.out.result(facts, lambda: _show(connection.out, facts))
 
 
+@command(app, "price", example="neuromation generator price shades 0.0005")
+def price(
+    connection: Connection,
+    generator: GeneratorArgument,
+    royalty: Annotated[str, typer.Argument(metavar="NTK", help="For one unit, such as 0.0005; 0 gives it away.")],
+) -> None:
+    """Set what you take for a unit of a generator of yours. Quotes and orders that are out keep their price."""
+    facts = connection.client.set_royalty(generator, royalty).model_dump()
+    connection.out.result(facts, lambda: connection.out.say(f"{generator}: {facts['royalty_per_unit']} NTK a unit"))
+
+
 @command(app, "preview", example="neuromation generator preview digits --seed 7 --param noise=0.5 --out digits.png")
 def preview(
     connection: Connection,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from neuromation.cli.commands import Connection, command, group, needing
-from neuromation.cli.foreign import texts_of
+from neuromation.cli.foreign import CommitOption, EntryOption, EntryParamOption, ProjectArgument, texts_of
 from neuromation.cli.orders import (
     DeadlineOption,
     DryRunOption,
@@ -32,19 +32,11 @@ app = group("Run model projects in any framework on the platform's nodes.")
 def order(
     connection: Connection,
     *,
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="REPO_OR_ARCHIVE", help="A git URL, a local repository, or a .zip or .tar file; #folder inside."
-        ),
-    ],
+    source: ProjectArgument,
     name: Annotated[str, typer.Option("--name", help="The model that comes out; an existing name gets a new version.")],
-    commit: Annotated[str, typer.Option("--commit", help="Of a repository: a full hash, a branch or a tag.")] = "HEAD",
-    entry: Annotated[str | None, typer.Option("--entry", help="Default: train, main, or the only one.")] = None,
-    param: Annotated[
-        list[str] | None,
-        typer.Option("--param", metavar="KEY=VALUE", help="A parameter of the entry point; may be repeated."),
-    ] = None,
+    commit: CommitOption = "HEAD",
+    entry: EntryOption = None,
+    param: EntryParamOption = None,
     data: Annotated[
         str | None, typer.Option("--data", metavar="DATASET", help="The project's inputs: a generated data set.")
     ] = None,

@@ -113,6 +113,13 @@ class Client:
         """One generator: its parameters with ranges, its price, its licence."""
         return self._transport.get(wire.GeneratorInfo, f"/generators/{segment(name)}")
 
+    def set_royalty(self, generator: str, royalty_per_unit: str) -> wire.GeneratorInfo:
+        """Set what a unit of a generator of the caller's costs, in NTK; what is quoted keeps its price."""
+        with checking():
+            message = wire.NewRoyalty(royalty_per_unit=royalty_per_unit)
+        path = f"/generators/{segment(generator)}/royalty"
+        return self._transport.ask(wire.GeneratorInfo, "PUT", path, message, idempotent=True)
+
     def preview(self, name: str, *, seed: int = 0, units: int = 40) -> bytes:
         """A contact sheet of a generator's samples with their labels, as PNG."""
         params = {"seed": seed, "units": units}
@@ -330,6 +337,13 @@ class Client:
         with checking():
             message = wire.Funding(email=email, amount=amount)
         return self._transport.ask(wire.Wallet, "POST", "/admin/fund", message, idempotent=True, headers=headers)
+
+    def admin_set_vendor(self, generator: str, email: str) -> wire.GeneratorInfo:
+        """Give a generator to the vendor with this email: its royalties are theirs, and theirs to set."""
+        with checking():
+            message = wire.NewVendor(email=email)
+        path = f"/admin/generators/{segment(generator)}/vendor"
+        return self._transport.ask(wire.GeneratorInfo, "PUT", path, message, idempotent=True)
 
     def admin_audit(self) -> wire.Audit:
         """Check the books: every transfer balances, nothing is minted or lost."""

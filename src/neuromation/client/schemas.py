@@ -165,6 +165,18 @@ class GeneratorInfo(Answer):
     licence: str
 
 
+class NewRoyalty(Wire):
+    """What the vendor of a generator takes for one unit."""
+
+    royalty_per_unit: Amount
+
+
+class NewVendor(Wire):
+    """Whose a generator is: an account with the role vendor."""
+
+    email: Annotated[str, Field(max_length=254)]
+
+
 class GeneratorList(Answer):
     generators: list[GeneratorInfo]
 
@@ -484,6 +496,9 @@ class Poll(Wire):
     free_slots: Annotated[int, Field(ge=0, le=256)] = 0
     tasks_max: Annotated[int, Field(ge=0, le=32)] = Field(default=8, description="leases wanted at most")
     wait_s: Annotated[float, Field(ge=0, le=20)] = 5
+    done: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
+        default={}, max_length=256, description="how far tasks among `running` are, 0..1; shown to the customer"
+    )
 
 
 class AuctionNotice(Answer):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -209,12 +209,6 @@ def wake(conn: Connection, job_ids: Collection[str], *, now: datetime) -> None:
     conn.execute(store.WAKE, {"ids": sorted(set(job_ids)), "now": now})
 
 
-def set_progress(conn: Connection, job_id: str, progress: Json) -> None:
-    """Replace the small picture of how far the job is."""
-    body = json_of("a job's progress", progress, EVENT_BYTES_MAX).decode()
-    conn.execute(store.SET_PROGRESS, {"id": job_id, "progress": body})
-
-
 def set_plan(conn: Connection, job_id: str, plan: Json) -> None:
     """Replace the plan: what the driver of the job wants to remember between two steps."""
     body = json_of("a job's plan", plan, RESULT_BYTES_MAX).decode()
@@ -356,14 +350,24 @@ def take_over(
 
 
 def extend_leases(
-    conn: Connection, node_id: str, task_ids: Collection[str], *, lease_s: float, now: datetime
+    conn: Connection,
+    node_id: str,
+    task_ids: Collection[str],
+    *,
+    lease_s: float,
+    now: datetime,
+    done: Mapping[str, float] | None = None,
 ) -> list[str]:
-    """Prolong leases, up to 6 hours in all. The ids still held by the node; it should drop the others."""
+    """Prolong leases, up to 6 hours in all. The ids still held by the node; it should drop the others.
+
+    `done` is how far the node says it is with some of them, 0..1.
+    """
     check_count("leases a call", len(task_ids), COMMITS_PER_CALL_MAX)
     if not 0 < lease_s <= LEASE_S_MAX:
         raise BadOrder(f"a lease is prolonged by at most {LEASE_S_MAX} s; ask for less and come back")
     until = now + timedelta(seconds=lease_s)
-    values = {"ids": list(task_ids), "node_id": node_id, "until": until, "total_s": LEASE_TOTAL_S_MAX}
+    shares = [min(1.0, max(0.0, (done or {}).get(task, 0.0))) for task in task_ids]
+    values = {"ids": list(task_ids), "node_id": node_id, "until": until, "total_s": LEASE_TOTAL_S_MAX, "done": shares}
     return sorted(conn.execute(store.EXTEND, values).scalars())
 
 
@@ -549,19 +553,6 @@ def reviewable(conn: Connection, job_id: str, *, limit: int) -> list[Task]:
     """Committed tasks of a job that no open audit of their attempt (see `audit_group`) holds up, with their commits."""
     check_count("tasks a page", limit, PAGE_MAX)
     return [store.task_of(row) for row in conn.execute(store.REVIEWABLE, {"job_id": job_id, "limit": limit})]
-
-
-def task_counts(
-    conn: Connection,
-    job_id: str,
-    *,
-    kind: TaskKind | None = None,
-    but: TaskKind | None = None,
-    round: int | None = None,
-) -> dict[TaskState, int]:
-    """How many tasks of the job are in each state, of one kind or of all `but` one; every state is a key."""
-    rows = conn.execute(store.COUNTS, {"job_id": job_id, "kind": kind, "but": but, "round": round})
-    return dict.fromkeys(TaskState, 0) | {TaskState(row.state): int(row.n) for row in rows}
 
 
 # ---- events ---------------------------------------------------------------------------------------

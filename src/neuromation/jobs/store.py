@@ -210,7 +210,7 @@ LEASE = text(f"""
         select :node_id, :until, array_agg(id) from picked having count(*) > 0
     )
     update job_task t set state = 'leased', node_id = :node_id, attempt = t.attempt + 1, quota_id = p.quota_id,
-        price = p.price, leased_at = :now, lease_expires_at = :until
+        price = p.price, leased_at = :now, lease_expires_at = :until, done = 0
     from picked p where t.id = p.id returning {_TASK}, null as commit
 """)
 
@@ -247,10 +247,18 @@ TAKE_OVER = text(f"""
 """)
 
 EXTEND = text("""
-    update job_task set lease_expires_at = least(cast(:until as timestamptz), leased_at + interval '1 s' * :total_s)
-    where id in (
-        select id from job_task where id = any(:ids) and state = 'leased' and node_id = :node_id order by id for update)
-    returning id
+    with held as materialized (
+        select id from job_task where id = any(:ids) and state = 'leased' and node_id = :node_id order by id for update
+    ), told as (
+        select * from unnest(cast(:ids as text[]), cast(:done as real[])) as told(id, done)
+    )
+    update job_task t set done = greatest(t.done, told.done),
+        lease_expires_at = least(cast(:until as timestamptz), leased_at + interval '1 s' * :total_s)
+    from held join told using (id) where t.id = held.id returning t.id
+""")
+UNDER_WAY = text("""
+    select coalesce(sum(done), 0) from job_task
+    where job_id = :job_id and state = 'leased' and (kind = 'audit') = :audits
 """)
 
 COMMIT = text("""

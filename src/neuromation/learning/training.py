@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +111,7 @@ def train_segments(
     lr_end: float | None = None,
     augment: Augment | None = None,
     share: Share | None = None,
+    tell: Callable[[float], None] | None = None,
 ) -> Trained:
     """Train from `start` and keep the weights after each segment.
 
@@ -125,6 +126,7 @@ def train_segments(
         seed: decides the order of samples, augmentation and dropout.
         augment: what changes in the samples at random; None: what is usual for the model.
         share: of this process in a cluster that trains together; None: it trains alone.
+        tell: hears after each segment how much of all is done, 0..1.
 
     Raises:
         UnknownModel, BadConfig, BadWeights, BadRecipe, WrongProblem: the input is wrong.
@@ -150,6 +152,8 @@ def train_segments(
         weights, measured = _train(run, weights, segment, share)
         kept.append(weights)
         metrics.append(measured)
+        if tell is not None:
+            tell((segment + 1) / segments)
     return Trained(kept, metrics)
 
 

@@ -220,6 +220,13 @@ _LIMITS: tuple[_Limit, ...] = (
         lambda r: "allow machines without a GPU",
     ),
     _Limit(
+        "sandbox",
+        ("sandbox",),
+        lambda r: changed(r, sandbox=False),
+        _without(sandbox=False),
+        lambda r: "wait for machines with a sandbox, without which none runs a stranger's program",
+    ),
+    _Limit(
         "exclusion",
         ("excluded_nodes", "excluded_owners"),
         lambda r: changed(r, excluded_nodes=frozenset(), excluded_owners=frozenset()),

@@ -55,7 +55,7 @@ class Request:
         tasks: how many tasks, 1..TASKS_MAX.
         cu_per_task: work of one task in micro-CU (10^-6 CU).
         deadline_s: seconds from the award until all tasks must be done.
-        memory_gib, disk_gib, gpu: what a task needs of its machine.
+        memory_gib, disk_gib, gpu, sandbox: what a task needs of its machine.
         reserve_per_cu: the customer's maximum price for one CU.
         share_max_bp: largest part of the tasks for one owner, in basis points; 10,000 = no limit. One task is always
             allowed.
@@ -73,6 +73,7 @@ class Request:
     memory_gib: float = 0.0
     disk_gib: float = 0.0
     gpu: bool = False
+    sandbox: bool = False
     share_max_bp: int = BP
     pool_min: int = 1
     excluded_nodes: frozenset[str] = frozenset()
@@ -118,6 +119,7 @@ class Request:
             "memory_gib": self.memory_gib,
             "disk_gib": self.disk_gib,
             "gpu": self.gpu,
+            "sandbox": self.sandbox,
             "reserve_per_cu": str(self.reserve_per_cu),
             "share_max_bp": self.share_max_bp,
             "pool_min": self.pool_min,
@@ -147,6 +149,7 @@ class Capability:
         cu_per_s: speed of one slot in micro-CU a second, 0 = not measured.
         memory_gib, disk_gib: what one task may use.
         gpu: whether a task may use a GPU.
+        sandbox: whether it can run a stranger's program.
         reputation: higher is better; it breaks ties of price and nothing else.
         floor_per_cu: the owner's own minimum price.
         slots: how many tasks run at once.
@@ -160,6 +163,7 @@ class Capability:
     disk_gib: float
     floor_per_cu: Ntk
     gpu: bool = False
+    sandbox: bool = True
     reputation: float = 0.0
     slots: int = 1
 
@@ -237,7 +241,7 @@ class Infeasible:
     """No pool can do the work as asked.
 
     Attributes:
-        constraint: what binds: price, deadline, capacity, memory, disk, gpu, exclusion, owner-share, pool-size,
+        constraint: what binds: price, deadline, capacity, memory, disk, gpu, sandbox, exclusion, owner-share, pool-size,
             several joined by "+" where no single change is enough, or no-nodes.
         message: one sentence: what was met, what was needed, what to do.
         remedies: changes that each alone would do, best first; empty for no-nodes.
@@ -326,5 +330,6 @@ def serves(request: Request, capability: Capability) -> bool:
         and capability.memory_gib >= request.memory_gib
         and capability.disk_gib >= request.disk_gib
         and (capability.gpu or not request.gpu)
+        and (capability.sandbox or not request.sandbox)
         and tasks_possible(request, capability) > 0
     )

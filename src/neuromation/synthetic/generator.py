@@ -273,6 +273,17 @@ def get_generator(name: str, version: str | None = None) -> Generator:
     return generator
 
 
+def licence_of(name: str) -> str:
+    """The SPDX expression that the package of an installed generator names; empty when it names none.
+
+    Raises UnknownGenerator.
+    """
+    get_generator(name)
+    dist = _registered()[name].dist
+    key = "License-Expression"
+    return dist.metadata[key] if dist is not None and key in dist.metadata else ""
+
+
 def parse_params(generator: Generator, values: Mapping[str, Any] | BaseModel | None) -> BaseModel:
     """Parameters of `generator` from plain values, with its defaults for what is not named.
 

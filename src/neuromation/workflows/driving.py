@@ -8,6 +8,7 @@ import sqlalchemy as sa
 import structlog
 
 from neuromation.accounts import service as accounts
+from neuromation.jobs import progress
 from neuromation.jobs import service as jobs
 from neuromation.jobs.model import Job, JobState, TaskKind, TaskState
 from neuromation.kernel.failpoints import failpoint
@@ -28,6 +29,7 @@ log = structlog.get_logger()
 LOOK_S = 1.0  # how often a running job is looked at when nobody wakes it
 BUSY_S = 0.15  # after a step that moved something: what came in meanwhile could not wake the job
 CALM_S, CALM_TASKS = 0.8, 16
+CHECK_SHARE = 0.05  # of the way of a task, its check; a half where all of it is run again
 FAILURES_MAX = 8  # of one step in a row; then the job ends, what was done is paid, the rest flows back
 UNFINISHED = (TaskState.PENDING, TaskState.LEASED, TaskState.COMMITTED)
 
@@ -155,14 +157,20 @@ def _overdue(job: Job, now: datetime) -> bool:
 
 def _work_counts(conn: sa.Connection, job: Job) -> dict[TaskState, int]:
     """Tasks by state, audits left out: those are somebody else's tasks seen twice."""
-    return jobs.task_counts(conn, job.id, but=TaskKind.AUDIT)
+    return progress.task_counts(conn, job.id, but=TaskKind.AUDIT)
 
 
 def _progress(conn: sa.Connection, job: Job, plan: Plan, counts: dict[TaskState, int], *, now: datetime) -> None:
-    done = counts[TaskState.ACCEPTED] / max(1, plan.tasks)
+    """Tell how far a job is: what was accepted, and less what is only made, or said to be."""
+    check = 0.5 if plan.reruns else CHECK_SHARE
+    begun = (1 - check) * (counts[TaskState.COMMITTED] + progress.under_way(conn, job.id))
+    if plan.reruns:
+        begun += check * progress.under_way(conn, job.id, audits=True)
+    tasks = max(1, plan.tasks)
+    done = round(counts[TaskState.ACCEPTED] / tasks, 4) + round(begun / tasks, 2)
     picture = {"fraction": round(min(1.0, done), 4), "tasks": {state.value: n for state, n in counts.items() if n}}
     if picture != job.progress:
-        jobs.set_progress(conn, job.id, picture)
+        progress.set_progress(conn, job.id, picture)
         jobs.emit(conn, job.id, "progress", picture, now=now)
 
 

@@ -12,8 +12,9 @@ from neuromation.accounts.model import Principal
 from neuromation.catalog import service as catalog
 from neuromation.catalog.model import FileRef, Version, Viewer
 from neuromation.client import schemas as wire
-from neuromation.kernel.errors import Conflict, NotFound
+from neuromation.kernel.errors import Conflict, Invalid, NotFound
 from neuromation.kernel.hashing import hash_json
+from neuromation.kernel.money import Ntk
 from neuromation.learning.zoo import list_models
 from neuromation.storage import service as storage
 from neuromation.synthetic.annotations import has_objects
@@ -49,6 +50,22 @@ def generator(conn: sa.Connection, name: str) -> wire.GeneratorInfo:
         vendor=accounts.account_of(conn, item.owner).name,
         licence=item.licence,
     )
+
+
+def set_royalty(conn: sa.Connection, name: str, body: wire.NewRoyalty, principal: Principal) -> wire.GeneratorInfo:
+    """What a vendor takes for a unit from now on; what is quoted keeps its price. Raises NotFound, NotYours."""
+    royalty = Ntk.parse(body.royalty_per_unit)
+    catalog.set_price(conn, name, royalty, viewer=_viewer(principal), kind="generator")
+    return generator(conn, name)
+
+
+def set_vendor(conn: sa.Connection, name: str, body: wire.NewVendor, principal: Principal) -> wire.GeneratorInfo:
+    """Whose a generator is, and who earns its royalties, from now on. Raises NotFound, Invalid, NameTaken."""
+    vendor = accounts.account_by_email(conn, body.email)
+    if "vendor" not in vendor.roles:
+        raise Invalid(f"{vendor.email} is no vendor; open an account with the role vendor", reason="not-a-vendor")
+    catalog.hand_over(conn, name, vendor.id, viewer=_viewer(principal), kind="generator")
+    return generator(conn, name)
 
 
 def preview(name: str, *, seed: int, units: int) -> bytes:

@@ -125,7 +125,7 @@ def poll(world: World, node_id: str, body: wire.Poll) -> wire.PollAnswer:
         nodes.lock_stake(conn, node_id, shared=True)
         node = nodes.get(conn, node_id)
         kept = (
-            jobs.extend_leases(conn, node_id, body.running, lease_s=world.policy.lease_s, now=now)
+            jobs.extend_leases(conn, node_id, body.running, lease_s=world.policy.lease_s, now=now, done=body.done)
             if body.running
             else []
         )

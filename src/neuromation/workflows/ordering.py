@@ -18,7 +18,7 @@ from neuromation.kernel.errors import Conflict
 from neuromation.kernel.failpoints import failpoint
 from neuromation.kernel.money import ZERO, Ntk, total
 from neuromation.market import clearing as auctions
-from neuromation.market.model import MICRO_PER_CU, Clearing, Infeasible, reserve_max
+from neuromation.market.model import MICRO_PER_CU, Clearing, Infeasible, reserve_max, serves
 from neuromation.workflows import settlement
 from neuromation.workflows.errors import NoFeasiblePool
 from neuromation.workflows.kinds import work_of
@@ -61,7 +61,7 @@ def _free(world: World, plan: Plan, kind: str, now: datetime) -> tuple[wire.Quot
 def _priced(world: World, conn: sa.Connection, plan: Plan, order: wire.Order, now: datetime) -> tuple[wire.Quote, Plan]:
     assert plan.work is not None
     able = capabilities(world, conn, plan.work, now=now)
-    check_auditor(able)
+    check_auditor(able, plan)
     wanted = Ntk.parse(order.reserve_per_cu) if order.reserve_per_cu else None
     top = reserve_max(tasks=plan.tasks, cu_per_task=plan.cu_per_task)
     request = request_of(plan, tasks=plan.tasks, reserve=wanted or top, deadline_s=order.deadline_s)
@@ -86,7 +86,7 @@ def _priced(world: World, conn: sa.Connection, plan: Plan, order: wire.Order, no
         price_max=str(total([Ntk.parse(line.amount) for line in most])),
         fiat_estimate=fiat(world, price),
         lines=expected,
-        nodes_eligible=len(able),
+        nodes_eligible=sum(serves(request, c) for c in able),
         duration_estimate_s=duration_s,
     )
     return body, plan

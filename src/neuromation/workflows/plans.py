@@ -24,6 +24,7 @@ class Plan:
         work: which benchmark prices it; None for work that the platform does itself, free of charge.
         cu_per_task: micro-CU.
         pool_min, share_max_bp: how the work must be spread over nodes and owners.
+        sandbox: it runs the customer's own program, which only a node with a sandbox does.
         reruns: how many full runs of each task by others are held for; one is expected, more where they disagree. 0:
             parts of the work are done again, within the policy's budget.
         royalty: owed to `vendor` (an account) for the whole order.
@@ -37,6 +38,7 @@ class Plan:
     memory_gib: float = 1.0
     pool_min: int = 1
     share_max_bp: int = 10_000
+    sandbox: bool = False
     reruns: int = 0
     royalty_micro: int = 0
     vendor: str = ""

@@ -7,6 +7,7 @@ from typing import Literal
 
 import sqlalchemy as sa
 
+from neuromation.jobs import progress
 from neuromation.jobs import service as jobs
 from neuromation.jobs.model import Job, NewQuota, TaskKind, TaskState
 from neuromation.kernel.money import Ntk
@@ -14,7 +15,7 @@ from neuromation.ledger import service as ledger
 from neuromation.market import service as market
 from neuromation.market.model import MICRO_PER_CU, Auction, Capability, Clearing, Infeasible, Request, serves
 from neuromation.nodes import service as nodes
-from neuromation.nodes.model import WorkKind
+from neuromation.nodes.model import Isolation, WorkKind
 from neuromation.workflows.errors import NoFeasiblePool
 from neuromation.workflows.plans import Plan
 from neuromation.workflows.world import World
@@ -38,6 +39,7 @@ def capabilities(
             memory_gib=node.memory_gib,
             disk_gib=node.disk_gib,
             gpu=bool(node.gpu),
+            sandbox=node.isolation is not Isolation.NONE,
             reputation=checks[node.node_id].passed,
             floor_per_cu=node.floor,
             slots=node.slots,
@@ -70,15 +72,16 @@ def request_of(
         deadline_s=deadline_s,
         reserve_per_cu=reserve,
         memory_gib=plan.memory_gib,
+        sandbox=plan.sandbox,
         share_max_bp=plan.share_max_bp if first else 10_000,
         pool_min=min(plan.pool_min, tasks) if first else 1,
         excluded_nodes=barred,
     )
 
 
-def check_auditor(able: list[Capability]) -> None:
+def check_auditor(able: list[Capability], plan: Plan) -> None:
     """Work is verified on a machine of somebody else, so two owners are needed. Raises NoFeasiblePool."""
-    owners = {c.owner_id for c in able}
+    owners = {c.owner_id for c in able if c.sandbox or not plan.sandbox}
     if len(owners) == 1:
         raise NoFeasiblePool(
             "auditor",
@@ -219,7 +222,7 @@ def _barred(world: World, conn: sa.Connection, job: Job, plan: Plan, *, now: dat
         return frozenset()
     assert plan.work is not None
     able = {c.node_id for c in capabilities(world, conn, plan.work, now=now)}
-    waiting = jobs.task_counts(conn, job.id, but=TaskKind.AUDIT)[TaskState.PENDING]
+    waiting = progress.task_counts(conn, job.id, but=TaskKind.AUDIT)[TaskState.PENDING]
     everybody = idle | set(shut_out)
     return frozenset(everybody if able - everybody else (i for i, n in shut_out.items() if n >= waiting))
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from neuromation.accounts.model import Principal
 from neuromation.client import schemas as wire
+from neuromation.jobs import progress
 from neuromation.jobs import service as jobs
 from neuromation.jobs.model import Job, TaskKind, TaskState
 from neuromation.kernel.errors import NotFound
@@ -54,8 +55,8 @@ def events_of(
 
 def job_view(conn: sa.Connection, job: Job) -> wire.Job:
     """A job as its customer sees it."""
-    counts = jobs.task_counts(conn, job.id)
-    audits = jobs.task_counts(conn, job.id, kind=TaskKind.AUDIT)
+    counts = progress.task_counts(conn, job.id)
+    audits = progress.task_counts(conn, job.id, kind=TaskKind.AUDIT)
     work = {state: counts[state] - audits[state] for state in counts}
     price = job.plan.get("memory", {}).get("price_per_cu")
     return wire.Job(

@@ -71,6 +71,7 @@ class ProjectWork:
             tasks=1,
             cu_per_task=max(1, round(order.cu * MICRO)),
             memory_gib=order.memory_mib / 1024,
+            sandbox=True,
             reruns=AUDITS_PER_TASK,
             facts=facts,
         )

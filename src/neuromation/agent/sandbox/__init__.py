@@ -11,11 +11,13 @@ from neuromation.agent.sandbox.errors import (
     TaskTimedOut,
 )
 from neuromation.agent.sandbox.model import Isolation, Response, SandboxLimits
+from neuromation.agent.sandbox.receiver import Progress
 from neuromation.agent.sandbox.session import Session, detect
 
 __all__ = [
     "Isolation",
     "OutputTooLarge",
+    "Progress",
     "ProtocolViolation",
     "Response",
     "SandboxLimits",
