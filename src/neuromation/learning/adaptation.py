@@ -21,7 +21,7 @@ TRIALS_MAX = 2_000
 ASK_MAX = 64
 GENERATION = 20  # trials around one centre: of fewer, a mean says little
 SPREAD_KEPT, SPREAD_MIN = 0.7, 0.1  # of the space: each generation looks nearer around
-INSIDE = 0.25  # of a range: so far from its ends the first generation's middle is
+INSIDE = 0.15  # of a range: so far from its ends the first generation's middle is
 
 
 @dataclass(frozen=True, slots=True)
