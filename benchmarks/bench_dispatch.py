@@ -136,7 +136,7 @@ def main() -> None:
     pool_s, platform_s, audits = [], [], 0
     with (
         tempfile.TemporaryDirectory() as folder,
-        Stage(Path(folder), policy={"bidding_s": 5.0, "node_dead_s": 3600.0}) as stage,
+        Stage(Path(folder), policy={"bidding_s": 5.0, "node_silent_s": 3600.0, "node_dead_s": 3600.0}) as stage,
     ):
         platform = Platform(stage)
         for turn in range(given.turns):
