@@ -86,17 +86,6 @@ def test_trials_of_a_generation_lie_in_pairs_around_its_centre() -> None:
     assert np.mean([t.params["slant"] for t in nearer]) == pytest.approx(centre["slant"], abs=0.15)
 
 
-@pytest.mark.parametrize("default", [0.0, 6.0])
-def test_what_begins_at_an_end_of_its_range_is_searched_inside_it(default: float) -> None:
-    away = []
-    for seed in range(20):
-        first, *others = Tuner([Parameter("margin", 0.0, 6.0, default)], seed=seed).ask(1 + GENERATION)
-        assert first.params["margin"] == default
-        away += [abs(trial.params["margin"] - default) for trial in others]
-    assert 0.3 < np.mean(np.equal(away, 0)) < 0.4  # around the default itself it would be a half
-    assert max(away) > 3.5  # ... and 3 at most
-
-
 def test_what_noisy_trials_speak_for_beats_the_luckiest_of_them() -> None:
     space = [Parameter(f"p{i}", -1.0, 1.0, 0.0) for i in range(8)]
     spoken_for, luckiest = [], []

@@ -149,6 +149,22 @@ def test_an_annotators_box_holds_the_tight_one_and_stays_inside(x: int, y: int, 
     assert annotated_box(tight, margin_px=0, is_square=False, width=100, height=100) == tight
 
 
+@given(
+    x=st.integers(0, 99), y=st.integers(0, 99), w=st.integers(1, 40), h=st.integers(1, 40), margin=st.floats(-6, 0),
+    is_square=st.booleans(),
+)  # fmt: skip
+def test_a_tight_annotators_box_keeps_a_pixel_inside(
+    x: int, y: int, w: int, h: int, margin: float, is_square: bool
+) -> None:
+    tight = [x, y, min(w, 100 - x), min(h, 100 - y)]
+    left, top, wide, high = annotated_box(tight, margin_px=margin, is_square=is_square, width=100, height=100)
+
+    assert wide >= 1 and high >= 1
+    assert 0 <= left <= 99 and left + wide <= 100 and 0 <= top <= 99 and top + high <= 100
+    if not is_square:
+        assert wide <= tight[2] and high <= tight[3]
+
+
 @pytest.mark.parametrize("field", ["dice_mean", "null_share", "annotation_margin_px", "tilt_deg", "side_mm"])
 def test_a_parameter_out_of_range_is_refused_with_its_name(field: str) -> None:
     with pytest.raises(BadParameters, match=field):

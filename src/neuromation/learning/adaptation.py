@@ -21,7 +21,6 @@ TRIALS_MAX = 2_000
 ASK_MAX = 64
 GENERATION = 20  # trials around one centre: of fewer, a mean says little
 SPREAD_KEPT, SPREAD_MIN = 0.7, 0.1  # of the space: each generation looks nearer around
-INSIDE = 0.15  # of a range: so far from its ends the first generation's middle is
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ def around(space: Iterable[Parameter], reach: float) -> list[Parameter]:
 class Tuner:
     """Proposes parameters and learns from their values, a generation at a time.
 
-    Trial 0 is the defaults. Trials of a generation lie in pairs, mirrored at its centre: in the first near the
+    Trial 0 is the defaults. Trials of a generation lie in pairs, mirrored at its centre: in the first around the
     defaults, later nearer around what the trials before it speak for. Trials without a value are pending or failed;
     several can be asked at once.
 
@@ -135,7 +134,7 @@ class Tuner:
             generation, place = divmod(number - 1, self._generation)
             draws = unit_rng(self._seed, (number - 1) // 2, "tuner").uniform(-0.5, 0.5, len(self.space))
             step = draws * max(SPREAD_MIN, SPREAD_KEPT**generation) * (1 if place % 2 == 0 else -1)
-            centre = self._centre(number - place) if generation else self._first_centre()
+            centre = self._centre(number - place)
             params = {
                 p.name: _at(p, min(1.0, max(0.0, _share(p, centre[p.name]) + float(d))))
                 for p, d in zip(self.space, step, strict=True)
@@ -145,15 +144,11 @@ class Tuner:
         return trial
 
     def _centre(self, before: int) -> dict[str, float]:
-        """What the last generation's worth of values before a trial's number speaks for; the defaults until there are two."""
+        """What the last generation's worth of values before a trial's number speaks for; the defaults before the second."""
         told = [t for t in self.trials if t.number < before and t.value is not None]
-        if len(told) < 2:
+        if before == 1 or len(told) < 2:
             return {p.name: float(p.default) for p in self.space}
         return recombined(self.space, told[-self._generation :])
-
-    def _first_centre(self) -> dict[str, float]:
-        """The defaults, but no nearer than INSIDE to an end of a range, where half of the draws would be that end."""
-        return {p.name: _at(p, min(1.0 - INSIDE, max(INSIDE, _share(p, p.default)))) for p in self.space}
 
 
 def recombined(space: Sequence[Parameter], trials: Sequence[Trial]) -> dict[str, float]:

@@ -60,7 +60,10 @@ class DiceParams(SceneParams):
     colour_cast: float = Field(0.35, ge=0, le=1, description="how warm or cool lights may be")
     brightness: float = Field(0.68, ge=0.1, le=1.5, description="how bright a white ground is in the picture, linear")
     annotation_margin_px: float = Field(
-        3.0, ge=0, le=12, description="how much looser than the visible die its box is, pixels on each side"
+        3.0,
+        ge=-6,
+        le=12,
+        description="how much looser than the visible die its box is, pixels on each side; < 0: tighter",
     )
     square_boxes: bool = Field(True, description="boxes are squares, as some people annotate dice")
 
@@ -70,7 +73,7 @@ def annotated_box(tight: Box, *, margin_px: float, is_square: bool, width: int, 
 
     Args:
         tight: the tight box of the visible die.
-        margin_px: by which it grows on each side.
+        margin_px: by which it grows on each side, or shrinks; one pixel is left.
         is_square: the shorter side grows to the longer one, about the middle.
         width, height: of the picture, pixels.
     """
@@ -81,7 +84,8 @@ def annotated_box(tight: Box, *, margin_px: float, is_square: bool, width: int, 
         left, right = left - max(0.0, -more), right + max(0.0, -more)
         top, bottom = top - max(0.0, more), bottom + max(0.0, more)
     first = (max(0, round(left)), max(0, round(top)))
-    last = (min(width, round(right)), min(height, round(bottom)))
+    first = (min(first[0], width - 1), min(first[1], height - 1))
+    last = (max(first[0] + 1, min(width, round(right))), max(first[1] + 1, min(height, round(bottom))))
     return [*first, last[0] - first[0], last[1] - first[1]]
 
 
