@@ -31,39 +31,36 @@ def hash_json(value: Any) -> str:
     return sha256_hex(canonical_json(value))
 
 
-def _leaf(leaf_hash: str) -> bytes:
-    return hashlib.sha256(_LEAF + bytes.fromhex(leaf_hash)).digest()
+def _leaves(leaf_hashes: Sequence[str]) -> list[bytes]:
+    sha256 = hashlib.sha256  # the tree of a large data set has millions of nodes: no call that can be spared
+    return [sha256(_LEAF + bytes.fromhex(leaf)).digest() for leaf in leaf_hashes]
 
 
-def _node(left: bytes, right: bytes) -> bytes:
-    return hashlib.sha256(_NODE + left + right).digest()
-
-
-def _levels(leaf_hashes: Sequence[str]) -> list[list[bytes]]:
-    levels = [[_leaf(h) for h in leaf_hashes]]
-    while len(levels[-1]) > 1:
-        row = levels[-1]
-        pairs = [_node(row[i], row[i + 1]) for i in range(0, len(row) - 1, 2)]
-        levels.append(pairs + ([row[-1]] if len(row) % 2 else []))
-    return levels
+def _above(row: list[bytes]) -> list[bytes]:
+    sha256 = hashlib.sha256
+    pairs = [sha256(_NODE + left + right).digest() for left, right in zip(row[::2], row[1::2], strict=False)]
+    return pairs + row[-1:] if len(row) % 2 else pairs
 
 
 def merkle_root(leaf_hashes: Sequence[str]) -> str:
     """The root over unit hashes (hex) in order, 64 hex digits; of nothing, the sha256 of nothing (RFC 6962)."""
     if not leaf_hashes:
         return hashlib.sha256(b"").hexdigest()
-    return _levels(leaf_hashes)[-1][0].hex()
+    row = _leaves(leaf_hashes)
+    while len(row) > 1:
+        row = _above(row)
+    return row[0].hex()
 
 
 def merkle_proof(leaf_hashes: Sequence[str], index: int) -> list[str]:
     """The siblings, leaf to root, that prove that leaf `index` belongs to the root; "" where a row has no sibling."""
     if not 0 <= index < len(leaf_hashes):
         raise IndexError(f"leaf {index} of {len(leaf_hashes)}")
-    proof = []
-    for row in _levels(leaf_hashes)[:-1]:
+    proof, row = [], _leaves(leaf_hashes)
+    while len(row) > 1:
         sibling = index ^ 1
         proof.append(row[sibling].hex() if sibling < len(row) else "")
-        index //= 2
+        row, index = _above(row), index // 2
     return proof
 
 
@@ -74,7 +71,7 @@ def proves(leaf_hash: str, index: int, proof: Sequence[str], root: str, *, count
     """
     if not 0 <= index < count:
         return False
-    at, steps = _leaf(leaf_hash), list(proof)
+    at, steps = _leaves([leaf_hash])[0], list(proof)
     while count > 1:
         if not steps:
             return False
@@ -84,6 +81,6 @@ def proves(leaf_hash: str, index: int, proof: Sequence[str], root: str, *, count
             return False
         if has_sibling:
             other = bytes.fromhex(sibling)
-            at = _node(other, at) if index % 2 else _node(at, other)
+            at = _above([other, at] if index % 2 else [at, other])[0]
         index, count = index // 2, -(-count // 2)
     return not steps and at.hex() == root

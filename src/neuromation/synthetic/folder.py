@@ -40,8 +40,8 @@ from neuromation.synthetic.formats.shard import (
     PackedShard,
     ShardFacts,
     ShardPacker,
-    ShardReader,
-    facts_of_checked,
+    check_shard,
+    facts_of,
     units_a_shard,
 )
 from neuromation.synthetic.generator import Generator, get_generator, parse_params, unit_hash
@@ -239,18 +239,16 @@ def _kept(work: _Work, file: str, first: int, count: int) -> ShardFacts | None:
     """What is known of a shard that is already there, when it is whole and its first unit is the right one."""
     try:
         data = read_file(work.out, file)
-        reader = ShardReader(data)
-        for _ in reader.contents():
-            pass
+        held = check_shard(data)
     except (BadDataset, BadShard):
         return None
-    if (reader.first_unit, len(reader.hashes)) != (first, count):
+    if (held.first_unit, len(held.hashes)) != (first, count):
         return None
-    if not same_recipe(reader.recipe, recipe_of(work.generator, work.params, work.seed)):
+    if not same_recipe(held.recipe, recipe_of(work.generator, work.params, work.seed)):
         return None
-    if unit_hash(work.generator.unit(work.params, work.seed, first)) != reader.hashes[0]:
+    if unit_hash(work.generator.unit(work.params, work.seed, first)) != held.hashes[0]:
         return None
-    return facts_of_checked(data, file=file, first_unit=first, hashes=reader.hashes)
+    return facts_of(data, file=file, checked=held)
 
 
 Made = tuple[ShardFacts, float]  # a shard on disk, and the CPU-seconds it took

@@ -40,6 +40,7 @@ META, _HF = b"neuromation", b"huggingface"
 _PLAIN = ("index", "label", "annotations", "unit_hash")
 
 ObjectCounts = tuple[int, ...]  # by class, then null objects
+Counts = tuple[tuple[int, ...], ObjectCounts]  # units by class, objects
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ class Shard:
 class ShardFacts:
     """All that a data set needs to know of one of its shards; see `facts_of`.
 
-    `class_counts`: units by class. `objects`: objects in pictures by class, then null objects; empty where units have none.
+    `root`: the Merkle root over this shard's unit hashes alone, as a node commits it. `class_counts`: units by class.
+    `objects`: objects in pictures by class, then null objects; empty where units have none.
     """
 
     file: str
@@ -63,17 +65,13 @@ class ShardFacts:
     size: int
     first_unit: int
     hashes: tuple[str, ...]
+    root: str
     class_counts: tuple[int, ...]
     objects: ObjectCounts = ()
 
     @property
     def units(self) -> int:
         return len(self.hashes)
-
-    @property
-    def root(self) -> str:
-        """The Merkle root over this shard's unit hashes alone, as a node commits it."""
-        return merkle_root(self.hashes)
 
 
 @dataclass(frozen=True)
@@ -85,6 +83,11 @@ class CheckedShard:
     labels: list[int | None]
     hashes: list[str]
     objects: ObjectCounts = ()
+
+    @property
+    def counts(self) -> Counts:
+        """What is in it, by class."""
+        return _class_counts(self.labels, len(self.recipe.classes)), self.objects
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,7 @@ class PackedShard:
             len(self.data),
             self.first_unit,
             tuple(self.hashes),
+            merkle_root(self.hashes),
             self.class_counts,
             self.objects,
         )
@@ -237,18 +241,15 @@ def shard_hashes(data: bytes) -> list[str]:
     return check_shard(data).hashes
 
 
-def facts_of(data: bytes, *, file: str) -> ShardFacts:
+def facts_of(data: bytes, *, file: str, checked: CheckedShard | None = None) -> ShardFacts:
     """What a data set needs to know of a shard, computed from its content. Raises BadShard."""
-    shard = check_shard(data)
-    counts = _class_counts(shard.labels, len(shard.recipe.classes))
-    return ShardFacts(file, sha256_hex(data), len(data), shard.first_unit, tuple(shard.hashes), counts, shard.objects)
+    shard = checked or check_shard(data)
+    leaves = tuple(shard.hashes)
+    return ShardFacts(file, sha256_hex(data), len(data), shard.first_unit, leaves, merkle_root(leaves), *shard.counts)
 
 
-def facts_of_checked(data: bytes, *, file: str, first_unit: int, hashes: Sequence[str]) -> ShardFacts:
-    """The same for a shard whose units were checked against `hashes` before: reads labels and annotations alone.
-
-    Raises BadShard.
-    """
+def counts_of(data: bytes) -> Counts:
+    """What is in a shard that was checked before, by class; reads nothing else. Raises BadShard."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -262,8 +263,7 @@ def facts_of_checked(data: bytes, *, file: str, first_unit: int, hashes: Sequenc
     for text in texts:
         if '"objects"' in text:
             objects.add(_annotations(text))
-    counts = _class_counts(labels, len(classes))
-    return ShardFacts(file, sha256_hex(data), len(data), first_unit, tuple(hashes), counts, objects.counts)
+    return _class_counts(labels, len(classes)), objects.counts
 
 
 class _Objects:
