@@ -56,6 +56,7 @@ class Dice(MeasuredByBoxes, Domain):
     space = ("annotation_margin_px", "side_mm", "distance_m", "tilt_deg", "cluster_share", "soft_light", "brightness",
              "colour_cast")  # fmt: skip
     unseen: Mapping[str, float] = MappingProxyType({"annotation_margin_px": 0.0})
+    made_per_real = INPUT_PX / PHOTO_PX
 
     def fixed(self) -> dict[str, object]:
         """Half a photo's width and angle of view, with many dice."""

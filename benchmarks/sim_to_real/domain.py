@@ -65,6 +65,8 @@ class Domain(Protocol):
     """Names of the generator's parameters that a loop may tune; their ranges are the generator's own."""
     unseen: Mapping[str, float] = MappingProxyType({})
     """Of these, where a loop begins elsewhere than the generator: what was made the default by looking at the photos."""
+    made_per_real: float = 1.0
+    """Pixels of a made picture for one of a real one, as the network sees both."""
 
     @property
     def coarse(self) -> Mapping[str, str] | None:

@@ -28,7 +28,7 @@ from benchmarks.sim_to_real.domain import NAMES, Domain, RealDataMissing, domain
 from benchmarks.sim_to_real.making import cache_folder, cpu_s
 from benchmarks.sim_to_real.session import figures_of, joined, train
 from neuromation.learning.adaptation import Parameter, around
-from neuromation.learning.evaluation import predict
+from neuromation.learning.evaluation import box_growth, predict
 from neuromation.learning.loop import (
     USUAL_FINAL_SHARE,
     USUAL_ROUNDS,
@@ -44,7 +44,7 @@ from neuromation.learning.loop import (
     without_loop,
 )
 from neuromation.learning.problem import Problem
-from neuromation.synthetic import get_generator, search_space
+from neuromation.synthetic import BOX_MARGIN, get_generator, search_space
 
 GENERATORS = {"groceries": "product-photo"}  # where it has another name than the domain
 REACH, ANNOTATION_REACH = 0.2, 0.5  # of a parameter's range on both sides of its default
@@ -87,7 +87,11 @@ class DomainSubject:
         if choosing.problem is Problem.DETECTION:
             choosing = choosing.only(range(min(JUDGED_MAX, len(choosing))))
             config["mirrors"] = 1
-        return outcome_of(predict(weights, self.domain.model, config, choosing), choosing, weights)
+        answers = predict(weights, self.domain.model, config, choosing)
+        readings, growth = {}, box_growth(answers, choosing)
+        if BOX_MARGIN in params and growth is not None:
+            readings[BOX_MARGIN] = params[BOX_MARGIN] + growth * self.domain.made_per_real
+        return outcome_of(answers, choosing, weights, readings)
 
     def untouched(self, outcome: Outcome) -> dict[str, float]:
         """A trial's figures on the real samples that nothing was chosen on."""

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import secrets
+import subprocess
 import sys
 import time
 import warnings
@@ -86,7 +87,9 @@ def embedded_database(data_dir: Path) -> str:
         if time.monotonic() > until:
             raise Conflict(f"the database in {data_dir} does not answer; see {data_dir / 'postgres' / 'log'}")
         time.sleep(0.2)
-        server.ensure_postgres_running()  # what it took for a running one may have been a killed one that was dying
+        # What it took for a running one may have been a killed one that was dying. Another process may start it first.
+        with contextlib.suppress(subprocess.SubprocessError):
+            server.ensure_postgres_running()
     return str(server.get_uri())
 
 

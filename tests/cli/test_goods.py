@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -245,6 +246,15 @@ def test_models_are_downloaded_whole_and_exported_by_format(ada: Run, platform: 
     assert ada("model", "export", "net", "--out", str(tmp_path / "net.onnx")).code == 0
     assert (tmp_path / "net.onnx").read_bytes() == b"graph"
     assert (tmp_path / "net" / "README.md").read_bytes() == b"# card"
+
+
+def test_a_model_is_shown_with_its_metrics_and_parameters(ada: Run, platform: StandIn) -> None:
+    told = {"metrics": {"real_accuracy": 0.97, "\x1b[2Jloss": 0.1}, "params": {"epochs": 3}, "rounds": [{"loss": 1.0}]}
+    platform.on("GET", "/models/net", ok(a_version({}, kind="model", name="net", manifest=told)))
+    shown = ada("model", "show", "net").out
+    assert re.search(r"^metrics real accuracy +0.97$", shown, re.MULTILINE)
+    assert re.search(r"^params epochs +3$", shown, re.MULTILINE)
+    assert "\x1b" not in shown and "rounds" not in shown
 
 
 def test_a_strangers_title_cannot_steer_the_terminal(ada: Run, platform: StandIn) -> None:

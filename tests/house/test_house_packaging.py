@@ -18,7 +18,7 @@ BROUGHT_BY = {
     "pydantic-core": "pydantic", "starlette": "fastapi", "markupsafe": "jinja2", "llvmlite": "numba", "protobuf": "onnx",
 }  # fmt: skip
 # Never imported by name: torch's ONNX exporter loads it.
-LOADED_BY_OTHERS = {"onnxscript", "uvloop"}  # by torch.onnx, by uvicorn
+LOADED_BY_OTHERS = {"httptools", "onnxscript", "uvloop"}  # by uvicorn, by torch.onnx, by uvicorn
 KNOWN_UNUSED: set[str] = set()
 # Renderers that are loaded when they are asked for, and say so when their extra is missing.
 ON_DEMAND = {

@@ -110,6 +110,54 @@ def test_all_trials_go_on_from_the_warm_start_and_the_last_loses_nothing_of_it()
     assert 0.9 * WARM_PLAN.budget < found.spent <= WARM_PLAN.budget
 
 
+class Annotator(Pupil):
+    """A pupil whose errors tell a margin of boxes: people draw them 0.6 wide; what a training says is a little off."""
+
+    MARGIN = Parameter("margin", 0.0, 0.9, 0.0)
+
+    def __init__(self, space: Sequence[Parameter], **faults: int) -> None:
+        super().__init__(dies_after=faults.get("dies_after"))
+        self.space = space
+        self.margins: list[tuple[Stage, float]] = []
+
+    def trial(self, params: Mapping[str, float], training: Training) -> Outcome:
+        judged = super().trial({"gap": 0.2, "blur": 1.0, **params}, training)
+        self.margins.append((training.stage, params["margin"]))
+        return replace(judged, readings={"margin": 0.6 + 0.1 * (0.6 - params["margin"]), "unknown": 3.0})
+
+
+def test_what_errors_tell_directly_is_set_and_not_searched() -> None:
+    subject = Annotator([*SPACE, Annotator.MARGIN])
+    found = run_loop(subject, WARM_PLAN)
+    margins = {stage: sorted({round(m, 6) for s, m in subject.margins if s is stage}) for stage in Stage}
+    assert margins[Stage.WARM] == [0.0]
+    assert margins[Stage.BETWEEN] == [0.66]
+    assert margins[Stage.SEARCH] == [0.594, 0.66]  # read again after the training between
+    assert margins[Stage.FINAL] == [0.594]
+    assert set(found.params) == {"gap", "blur", "margin"}  # a reading of what may not move is left
+    assert len({t.params["gap"] for t in found.tried}) > 10
+
+
+def test_where_all_is_read_nothing_is_searched_and_the_trainings_get_the_budget() -> None:
+    found = run_loop(Annotator([Annotator.MARGIN]), WARM_PLAN)
+    assert [t.stage for t in found.tried] == [Stage.WARM, Stage.BETWEEN, Stage.FINAL]
+    assert found.params["margin"] == pytest.approx(0.594)
+    assert 0.9 * WARM_PLAN.budget < found.spent <= WARM_PLAN.budget
+
+
+def test_a_reading_beyond_the_range_is_its_end() -> None:
+    found = run_loop(Annotator([*SPACE, replace(Annotator.MARGIN, high=0.5)]), WARM_PLAN)
+    assert found.params["margin"] == 0.5
+
+
+def test_a_killed_loop_remembers_its_readings(tmp_path: Path) -> None:
+    space, record = [*SPACE, Annotator.MARGIN], tmp_path / "loop.jsonl"
+    unbroken = run_loop(Annotator(space), WARM_PLAN)
+    with pytest.raises(KeyboardInterrupt):
+        run_loop(Annotator(space, dies_after=5), WARM_PLAN, record=record)
+    assert repr(run_loop(Annotator(space), WARM_PLAN, record=record)) == repr(unbroken)
+
+
 def test_a_small_search_is_not_cut_into_rounds() -> None:
     found = run_loop(Pupil(), replace(WARM_PLAN, budget=600.0))
     assert [t.stage for t in found.tried if t.stage is not Stage.SEARCH] == [Stage.WARM, Stage.FINAL]

@@ -16,7 +16,9 @@ from neuromation.synthetic.formats.png import encode_png
 from neuromation.synthetic.formats.real import RealSample, encode_real
 from neuromation.synthetic.generator import get_generator, parse_params
 from neuromation.workflows import goods
+from neuromation.workflows.adapt_generator import propose
 from neuromation.workflows.driving import drive
+from neuromation.workflows.plans import Plan
 
 Simulate = Callable[..., Simulation]
 
@@ -138,3 +140,25 @@ def test_a_generator_is_adapted_to_photos_by_what_a_detector_makes_of_them(simul
                 {**order, **small, "real": "photos@1", "model": "digits-cnn", "config": {}}
             )
         )
+
+
+def test_the_margin_that_errors_tell_is_proposed_and_not_searched() -> None:
+    order = wire.AdaptationOrder.model_validate(
+        {"kind": "adaptation", "name": "tuned", "model": "heatmap-detector", "generator": "dice", "real": "photos@1",
+         "tune": ["annotation_margin_px", "exposure"], "trials": 8, "parallel": 2}
+    )  # fmt: skip
+    params = get_generator("dice").params_model().model_dump(mode="json")
+    plan = Plan(work="train", tasks=8, cu_per_task=1, facts={"generator": "dice", "params": params})
+    trials: list[dict[str, Any]] = []
+    for told in (5.5, 4.0, 4.5, 100.0):  # by each of the first trials' errors
+        (first, *_) = propose(order, plan, trials)
+        trials.append({**first, "score": 0.1, "accuracy": 0.1, "margin": told})
+        expected = {0: 3.0, 1: 5.5, 2: 4.75, 3: 4.5}[first["number"]]
+        assert first["params"]["annotation_margin_px"] == pytest.approx(expected)
+    assert len({trial["params"]["exposure"] for trial in trials}) == 4
+    trials += [{**trial, "score": 0.0} for trial in propose(order, plan, trials)[:1]]
+    finalists = propose(order, plan, trials)
+    assert [trial["final"] for trial in finalists] == [True] * 3
+    spoken_for, defaults, _ = (trial["params"]["annotation_margin_px"] for trial in finalists)
+    assert spoken_for == pytest.approx(5.0)
+    assert defaults == 3.0

@@ -26,6 +26,7 @@ from neuromation.kernel.errors import Forbidden, NeuromationError
 from neuromation.kernel.money import ZERO, Ntk
 
 POLL_WAIT_S = 5.0
+LOOK_S = 0.2  # how often a node that has enough to do looks whether it still has
 BEAT_S = 2.0  # between polls while the node has all that it can hold, and how long one waits while it works
 UNREACHABLE_WAIT_S = 1.0
 PREFETCH_S = 1.5  # hold so many seconds of work in the queue: no slot waits for the network, and little lies idle here
@@ -238,7 +239,7 @@ class _Node:
         """Until half of the tasks held ready are begun, or the next sign of life is due."""
         until = time.monotonic() + BEAT_S
         while self._queue.qsize() and self._room() <= self._batch // 2 and time.monotonic() < until:
-            if stop.wait(0.05):
+            if stop.wait(LOOK_S):
                 return
 
     def _take(self, leases: list[wire.TaskLease]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
@@ -498,9 +498,6 @@ def _size(version: VersionInfo) -> str:
 
 def show_version(out: Output, version: VersionInfo) -> None:
     """One version for a person."""
-    plain = str | int | float
-    facts = [(key.replace("_", " "), value) for key, value in version.manifest.items() if isinstance(value, plain)]
-    origin = [(key.replace("_", " "), value) for key, value in version.lineage.items() if isinstance(value, plain)]
     out.facts(
         [
             (version.kind, f"{version.name}@{version.number}"),
@@ -511,9 +508,18 @@ def show_version(out: Output, version: VersionInfo) -> None:
             ("seen by", version.visibility),
             ("made", f"{version.created:%Y-%m-%d %H:%M:%S} UTC"),
             ("content", version.content_hash),
-            *facts,
-            *origin,
+            *_plain(version.manifest),
+            *_plain(version.lineage),
         ]
     )
     rows = [(file.name, f"{file.size:,}", file.sha256[:16]) for file in version.files]
     out.table(("file", "bytes>", "sha256"), rows)
+
+
+def _plain(told: Mapping[str, Any]) -> Iterator[tuple[str, str | int | float]]:
+    """What fits into a line each: plain values, and those one level down, such as metrics and parameters."""
+    for key, value in told.items():
+        inner = value if isinstance(value, Mapping) else {"": value}
+        for name, one in inner.items():
+            if isinstance(one, str | int | float):
+                yield f"{key} {name}".replace("_", " ").strip(), one

@@ -276,8 +276,9 @@ class _Trials:
 
     def trial(self, params: Mapping[str, float], training: Training) -> Outcome:
         """Make, train, measure."""
-        from neuromation.learning.evaluation import predict
+        from neuromation.learning.evaluation import margin_told, predict
         from neuromation.learning.loop import Stage, outcome_of
+        from neuromation.synthetic import BOX_MARGIN
 
         effort = training.effort
         made = training.drawn(self.made({**self.base, **params}, effort.of(self.units), training.seed))
@@ -285,7 +286,13 @@ class _Trials:
         answers = predict(fitted.weights, self.spec.name, self.settings.model_dump(), self.judged)
         if training.stage is not Stage.SEARCH:  # the loop may keep it
             self._fits.append((fitted, made.only(range(min(len(made), COMPARED)))))
-        return outcome_of(answers, self.judged, fitted.weights)
+        whole, readings = {**self.base, **params}, {}
+        if BOX_MARGIN in whole:
+            shape = self.generator.unit(self._parsed(whole), 0, 0).picture.shape
+            inputs = self.spec.input_of(self.settings)
+            margin = margin_told(whole[BOX_MARGIN], answers, self.judged, made=shape, inputs=inputs)
+            readings = {} if margin is None else {BOX_MARGIN: margin}
+        return outcome_of(answers, self.judged, fitted.weights, readings)
 
     def fitted(self, kept: Outcome) -> tuple[Fitted, Samples]:
         """The training of a whole outcome, and some of its data."""
@@ -294,10 +301,8 @@ class _Trials:
     def made(self, params: Mapping[str, Any], units: int, seed: int) -> Samples:
         """Samples of the generator."""
         from neuromation.cli.sample_sets import samples_made
-        from neuromation.synthetic import parse_params
 
-        chosen = {name: round(value, 6) if isinstance(value, float) else value for name, value in params.items()}
-        parsed = parse_params(self.generator, chosen)
+        parsed = self._parsed(params)
         with self.out.bar("making data", units, "units") as update:
 
             def made() -> Iterator[Any]:
@@ -306,6 +311,12 @@ class _Trials:
                     yield self.generator.unit(parsed, seed, index)
 
             return samples_made(self.generator, parsed, made(), self.spec.problem, self.spec.input_of(self.settings))
+
+    def _parsed(self, params: Mapping[str, Any]) -> Any:
+        from neuromation.synthetic import parse_params
+
+        chosen = {name: round(value, 6) if isinstance(value, float) else value for name, value in params.items()}
+        return parse_params(self.generator, chosen)
 
     def _fitted(self, samples: Samples, steps: int, training: Training) -> Fitted:
         from neuromation.learning.trainer import Recipe, fit

@@ -96,10 +96,10 @@ class Output:
 
     def facts(self, facts: Sequence[tuple[str, Cell]]) -> None:
         """Named facts of a result, one a line; those that are empty are left out."""
-        width = max((len(name) for name, _ in facts), default=0)
-        for name, value in facts:
-            if value not in (None, ""):
-                self.say(f"{name:<{width}}  {plain(value)}")
+        named = [(plain(name), value) for name, value in facts if value not in (None, "")]
+        width = max((len(name) for name, _ in named), default=0)
+        for name, value in named:
+            self.say(f"{name:<{width}}  {plain(value)}")
 
     @contextmanager
     def bar(self, what: str, total: int, unit: str) -> Iterator[Update]:

@@ -183,6 +183,11 @@ def finish(
     return get_job(conn, job_id)
 
 
+def is_due(conn: Connection, *, now: datetime) -> bool:
+    """Whether there may be a job to claim: asked ten times a second, so it takes one round trip and no lock."""
+    return bool(conn.execute(store.IS_DUE, {"now": now}).scalar_one())
+
+
 def claim_due_job(conn: Connection, *, now: datetime) -> Job | None:
     """The job whose next step has been due the longest, locked until this transaction ends; None when none is free."""
     row = conn.execute(store.DUE_JOB, {"now": now}).one_or_none()

@@ -7,7 +7,8 @@ model confuses on the real samples more often.
 Where a training costs more than a search can spend again and again, a model is trained once on the defaults (`warm_share`)
 and all else goes on from it, so that nothing of what was spent is lost. Short trials then say which way the data should
 move, and exaggerate how far: a few steps on boxes much too large do the same good as many on the right ones. So the search
-comes in `rounds`, each from a model that has learnt what the round before it found. Trials that begin anew do not
+comes in `rounds`, each from a model that has learnt what the round before it found. What the errors of a whole training
+tell directly (`Outcome.readings`) is not searched: it is set, and read again after the next one. Trials that begin anew do not
 exaggerate, but may mislead; what they speak for is tried with more effort beside the defaults first.
 
 The unit of the budget is the caller's: CPU seconds, computing units or micro-NTK, as `Subject.cost` counts. Every trial
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 ROUNDS_MAX = 10
 ROUND_TRIALS = 12  # of fewer a mean says little, and a training cut in two learns less
 RECORD_MAX_BYTES = 16 * 1024 * 1024
-FORMAT = "neuromation-loop/3"
+FORMAT = "neuromation-loop/4"
 # Of a learning rate, for a short trial that goes on: at the full one it forgets more than it brings back.
 SHORT_LR = 0.3
 # What served of a budget, where training costs most: two rounds of some fourteen short trials.
@@ -85,12 +86,15 @@ class Outcome:
         figure: the figure that people read (accuracy, mAP), 0..1.
         class_errors: by class, the share of its real validation samples that went wrong; NaN where there are none.
         weights: what was trained, for trials that go on from it; empty where they were, and no record keeps them.
+        readings: what its errors say that parameters should be, where they tell it directly: a model whose boxes are all
+            three pixels narrower than those that people drew needs no search for the margin.
     """
 
     score: float
     figure: float
     class_errors: tuple[float, ...] = ()
     weights: Weights | None = field(default=None, compare=False, repr=False)
+    readings: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +230,12 @@ class LoopResult:
 Tell = Callable[[Tried], None]
 
 
-def outcome_of(answers: Sequence[Any], samples: Samples, weights: Weights | None = None) -> Outcome:
+def outcome_of(
+    answers: Sequence[Any],
+    samples: Samples,
+    weights: Weights | None = None,
+    readings: Mapping[str, float] | None = None,
+) -> Outcome:
     """What a trial came to, by its model's answers to the real validation samples. Raises what `measure` raises."""
     from neuromation.learning.evaluation import measure, trial_score
 
@@ -235,7 +244,7 @@ def outcome_of(answers: Sequence[Any], samples: Samples, weights: Weights | None
     errors: tuple[float, ...] = ()
     if samples.problem.is_classification:
         errors = tuple(1.0 - c.figures["recall"].value for c in report.per_class)
-    return Outcome(trial_score(answers, samples, report), figure, errors, weights)
+    return Outcome(trial_score(answers, samples, report), figure, errors, weights, readings or {})
 
 
 @dataclass(slots=True)
@@ -250,6 +259,7 @@ class _Run:
     heard: int = 0  # lines of the record that were asked for again
     weighted: dict[int, tuple[float, ...]] = field(default_factory=dict)  # class weights of those that had some
     trained: dict[int, Weights] = field(default_factory=dict)  # but of trials of a search
+    read: dict[str, float] = field(default_factory=dict)  # parameters that the last whole training's errors told
 
     @property
     def spent(self) -> float:
@@ -259,21 +269,27 @@ class _Run:
         self, of: int, stage: Stage, share: float, params: Mapping[str, float], class_weights: Sequence[float] = ()
     ) -> Tried:
         """The recorded trial of this place, or a new one, recorded before it counts."""
-        place = self.heard
+        place, params = self.heard, {**params, **self.read}
         self.weighted[place] = tuple(class_weights)
         if place < len(self.tried):
             known = self.tried[place]
-            if (known.of, known.stage, known.share) != (of, stage, share) or known.params != dict(params):
+            if (known.of, known.stage, known.share) != (of, stage, share) or known.params != params:
                 raise BadRecord(
                     f"trial {place} of the record is another one than this loop asks for; begin a new record"
                 )
         else:
-            new = Tried(of, stage, share, dict(params), self.subject.cost(Effort(share)), _NOT_YET)
+            new = Tried(of, stage, share, params, self.subject.cost(Effort(share)), _NOT_YET)
             outcome = self._trained(place, new)
             _append(self.record, replace(new, outcome=outcome))
             known = replace(new, outcome=replace(outcome, weights=None if outcome.weights is None else {}))
             self.tried.append(known)
         self.heard += 1
+        if stage in GOES_ON:
+            self.read |= {
+                p.name: min(p.high, max(p.low, known.outcome.readings[p.name]))
+                for p in self.subject.space
+                if p.name in known.outcome.readings
+            }
         if self.tell is not None:
             self.tell(known)
         return known
@@ -332,9 +348,10 @@ def run_loop(subject: Subject, plan: Plan, *, record: Path | None = None, tell: 
     count = _trials(subject, plan)
     # A round is a generation, and the first has the defaults besides.
     generation = max(2, (count - 1) // 2 * 2) if plan.rounds > 1 else GENERATION
-    tuner = Tuner(space, seed=plan.seed, generation=generation)
+    searched = [p for p in space if p.name not in run.read]
+    tuner = Tuner(searched, seed=plan.seed, generation=generation) if searched else None
     for done in range(plan.rounds):
-        best = _search(run, tuner, count if plan.rounds == 1 else generation + (done == 0))
+        best = _search(run, tuner, count if plan.rounds == 1 else generation + (done == 0)) if tuner else run.tried[0]
         weights = class_weights(best.outcome.class_errors)
         if done + 1 < plan.rounds:
             share = affordable(subject, plan.budget * plan.final_share / plan.rounds)
@@ -500,7 +517,8 @@ def _read(record: Path | None, fingerprint: str) -> list[Tried]:
 def _tried(line: Mapping[str, Any]) -> Tried:
     found = line["outcome"]
     errors = tuple(math.nan if e is None else float(e) for e in found["class_errors"])
-    outcome = Outcome(float(found["score"]), float(found["figure"]), errors, {} if found["weights"] else None)
+    readings = {str(k): float(v) for k, v in found["readings"].items()}
+    outcome = Outcome(float(found["score"]), float(found["figure"]), errors, {} if found["weights"] else None, readings)
     params = {str(k): float(v) for k, v in line["params"].items()}
     return Tried(int(line["of"]), Stage(line["stage"]), float(line["share"]), params, float(line["cost"]), outcome)
 
@@ -515,6 +533,7 @@ def _append(record: Path | None, tried: Tried) -> None:
             "score": outcome.score,
             "figure": outcome.figure,
             "class_errors": [None if math.isnan(e) else e for e in outcome.class_errors],
+            "readings": dict(outcome.readings),
             "weights": outcome.weights is not None,
         },
     }

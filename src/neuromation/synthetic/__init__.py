@@ -36,6 +36,7 @@ from neuromation.synthetic.formats.shard import (
     shard_hashes,
 )
 from neuromation.synthetic.generator import (
+    BOX_MARGIN,
     BaseGenerator,
     Generator,
     Layer,
@@ -53,6 +54,7 @@ from neuromation.synthetic.statistics import Statistics, statistics_of
 from neuromation.synthetic.verify import Failure, VerifyReport, verify_dataset, verify_shards
 
 __all__ = [
+    "BOX_MARGIN",
     "FORMATS",
     "BadDataset",
     "BadExport",

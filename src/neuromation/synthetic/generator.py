@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -174,14 +174,19 @@ def content_hash(
 
     Every part tells its size first, and layers go in the order of their names, so no two units have the same bytes.
     """
-    shape = "none" if image is None else str(image.shape)
+    shape = "none" if image is None else _shape_text(image.shape)
     digest = hashlib.sha256(f"{_HASH_HEAD} uint8 {shape} {label} {len(annotations)}\n".encode() + annotations)
     if image is not None:
         digest.update(np.ascontiguousarray(image).data)
-    for name, layer in sorted((layers or {}).items()):
+    for name, layer in sorted(layers.items()) if layers else ():
         digest.update(f"\n{name} {layer.dtype.name} {layer.shape}\n".encode())
         digest.update(np.ascontiguousarray(layer, dtype=layer.dtype.newbyteorder("<")).data)
     return digest.hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _shape_text(shape: tuple[int, ...]) -> str:
+    return str(shape)
 
 
 def _rounded(value: Any) -> Any:
@@ -345,6 +350,11 @@ class Tunable:
     high: float
     default: float
     log: bool
+
+
+# The parameter of a generator whose boxes may be as loose as people draw them, in pixels of its pictures on each side. A
+# loop reads it from a model's errors instead of searching it.
+BOX_MARGIN = "annotation_margin_px"
 
 
 def search_space(generator: Generator) -> list[Tunable]:

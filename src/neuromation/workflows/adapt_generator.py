@@ -7,6 +7,7 @@ real split, which no node ever sees, and proposes the next parameters.
 from __future__ import annotations
 
 import math
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,10 @@ from neuromation.learning import evaluation
 from neuromation.learning.adaptation import Parameter, Trial, Tuner, around, best
 from neuromation.learning.errors import ClassesMismatch
 from neuromation.learning.loop import outcome_of
-from neuromation.learning.problem import Samples
+from neuromation.learning.problem import Problem, Samples
 from neuromation.learning.weights import weights_from_bytes, weights_hash
 from neuromation.learning.zoo import get_model, initial_weights
-from neuromation.synthetic.generator import check_exact, get_generator, parse_params, search_space
+from neuromation.synthetic.generator import BOX_MARGIN, check_exact, get_generator, parse_params, search_space
 from neuromation.workflows import publishing
 from neuromation.workflows.learning_data import check_suits, samples_of
 from neuromation.workflows.order_dataset import committed_output, share_max_bp
@@ -66,6 +67,7 @@ class AdaptationWork:
         if strange:
             raise Invalid(f"{generator.name} has no parameter {strange[0][:60]!r} to tune; it has {', '.join(tunable)}")
         item = catalog.get_item(conn, order.generator, Viewer(customer), kind="generator")
+        has_margin = model.problem is Problem.DETECTION and BOX_MARGIN in (order.tune or tunable)
         cu = order.units * generator.cu_per_unit + order.steps * order.batch_size * model.cu_per_sample
         return Plan(
             work="train",
@@ -82,6 +84,7 @@ class AdaptationWork:
                 "classes": known,
                 "config": config,
                 "real": real.id,
+                **({"made_shape": generator.unit(parsed, order.seed, 0).picture.shape[:2]} if has_margin else {}),
             },
         )
 
@@ -91,7 +94,7 @@ class AdaptationWork:
         trials: list[dict[str, Any]] = list(plan.memory.get("trials", []))
         if trials:
             trials = self._measured(world, conn, job, order, plan, trials)
-        proposals = _propose(order, plan, trials)
+        proposals = propose(order, plan, trials)
         wave = plan.memory.get("round", -1) + 1
         plan = plan.remembering(trials=[*trials, *proposals], round=wave)
         pinned = pins(conn, job, len(proposals))
@@ -106,7 +109,7 @@ class AdaptationWork:
         plan: Plan,
         trials: list[dict[str, Any]],
     ) -> list[dict[str, Any]]:
-        """Fill in the accuracy of every trial whose weights have come."""
+        """Fill in the figures of every trial whose weights have come."""
         spec = get_model(order.model)
         real = publishing.version_by_id(conn, plan.facts["real"])
         taken = spec.input_of(spec.check_config(plan.facts["config"]))
@@ -118,8 +121,7 @@ class AdaptationWork:
                     conn, job.id, kind=TaskKind.TRIAL, round=trial["wave"], states=[TaskState.ACCEPTED]
                 )
                 mine = next(t for t in tasks if t.seq == trial["number"])
-                accuracy, score = _measure(world, order, plan, mine, samples)
-                told = {**trial, "accuracy": accuracy, "score": score, "node": mine.node_id}
+                told = {**trial, **_measure(world, order, plan, mine, samples), "node": mine.node_id}
                 shown = {k: told[k] for k in ("number", "accuracy", "score", "params", "final")}
                 jobs.emit(conn, job.id, "trial", shown, now=world.now())
                 done.append(told)
@@ -188,22 +190,21 @@ def _full(plan: Plan, tuned: Any) -> dict[str, Any]:
     return {**plan.facts["params"], **{name: round(float(value), 6) for name, value in tuned.items()}}
 
 
-def _propose(order: wire.AdaptationOrder, plan: Plan, trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def propose(order: wire.AdaptationOrder, plan: Plan, trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The next wave of trials; at the end the finalists, with other seeds; none when all are asked."""
     left = order.trials - len(trials)
     if left == 0:
         return []
     wave = plan.memory.get("round", -1) + 1
     finalists = min(FINALISTS, max(0, order.trials - 2))
     heard = _heard(trials, _space(order, plan))
-    tuner = Tuner.replay(_space(order, plan), heard, order.seed)
+    tuner, told = Tuner.replay(_space(order, plan), heard, order.seed), _told(order, plan, trials)
     if left > finalists:
-        asked = [(t.params, False) for t in tuner.ask(min(order.parallel, left - finalists))]
+        asked = [({**t.params, **told}, False) for t in tuner.ask(min(order.parallel, left - finalists))]
     else:
-        defaults, luckiest = (
-            trials[0]["params"],
-            max(heard, key=lambda t: -math.inf if t.value is None else t.value).params,
-        )
-        asked = [(params, True) for params in (tuner.recommended(), defaults, luckiest)[:left]]
+        luckiest = max(heard, key=lambda t: -math.inf if t.value is None else t.value)
+        candidates = ({**tuner.recommended(), **told}, trials[0]["params"], dict(luckiest.params))
+        asked = [(params, True) for params in candidates[:left]]
     return [
         {
             "number": len(trials) + i,
@@ -212,10 +213,21 @@ def _propose(order: wire.AdaptationOrder, plan: Plan, trials: list[dict[str, Any
             "accuracy": None,
             "score": None,
             "final": final,
+            "margin": None,
             "node": None,
         }
         for i, (params, final) in enumerate(asked)
     ]
+
+
+def _told(order: wire.AdaptationOrder, plan: Plan, trials: list[dict[str, Any]]) -> dict[str, float]:
+    """The margin of boxes by the errors of all trials so far: what is told needs no search."""
+    margins = [trial["margin"] for trial in trials if trial.get("margin") is not None]
+    return {
+        p.name: min(p.high, max(p.low, median(margins)))
+        for p in _space(order, plan)
+        if p.name == BOX_MARGIN and margins
+    }
 
 
 def _task(order: wire.AdaptationOrder, plan: Plan, trial: dict[str, Any], *, pinned_to: str | None) -> NewTask:
@@ -245,13 +257,17 @@ def _task(order: wire.AdaptationOrder, plan: Plan, trial: dict[str, Any], *, pin
     )
 
 
-def _measure(
-    world: World, order: wire.AdaptationOrder, plan: Plan, task: Task, samples: Samples
-) -> tuple[float, float]:
-    """A trial's model on the real split: the figure that its problem is judged by, and the score that trials are."""
+def _measure(world: World, order: wire.AdaptationOrder, plan: Plan, task: Task, samples: Samples) -> dict[str, Any]:
+    """A trial's model on the real split: the figure that its problem is judged by, the score that trials are, and the
+    margin of boxes that its errors tell."""
     config, classes = plan.facts["config"], plan.facts["classes"]
     weights = weights_from_bytes(
         committed_output(world, task, WEIGHTS), initial_weights(order.model, config, classes, 0)
     )
-    outcome = outcome_of(evaluation.predict(weights, order.model, config, samples), samples)
-    return round(outcome.figure, 6), round(outcome.score, 6)
+    answers = evaluation.predict(weights, order.model, config, samples)
+    outcome, shape, margin = outcome_of(answers, samples), plan.facts.get("made_shape"), None
+    if shape:
+        spec = get_model(order.model)
+        inputs, own = spec.input_of(spec.check_config(config)), task.spec["params"][BOX_MARGIN]
+        margin = evaluation.margin_told(own, answers, samples, made=shape, inputs=inputs)
+    return {"accuracy": round(outcome.figure, 6), "score": round(outcome.score, 6), "margin": margin}

@@ -36,6 +36,9 @@ UNFINISHED = (TaskState.PENDING, TaskState.LEASED, TaskState.COMMITTED)
 
 def drive(world: World) -> bool:
     """Take the next step of the job that has waited longest; False when none is due."""
+    with world.look() as conn:
+        if not jobs.is_due(conn, now=world.now()):
+            return False
     with world.transaction() as conn:
         now = world.now()
         job = jobs.claim_due_job(conn, now=now)

@@ -23,7 +23,7 @@ from neuromation.learning.evaluation.comparison import Comparison, side_by_side
 from neuromation.learning.evaluation.figures import Figure, Report
 from neuromation.learning.evaluation.measuring import measure
 from neuromation.learning.evaluation.predicting import predict, predict_module, predict_onnx, renumbered
-from neuromation.learning.evaluation.scoring import log_score, trial_score
+from neuromation.learning.evaluation.scoring import box_growth, log_score, margin_told, trial_score
 
 __all__ = [
     "CALIBRATION_BINS",
@@ -37,8 +37,10 @@ __all__ = [
     "Predict",
     "Report",
     "accuracy_gain",
+    "box_growth",
     "evaluate",
     "log_score",
+    "margin_told",
     "measure",
     "onnx_session",
     "predict",

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuromation.synthetic.errors import BadShard, BadUnit
-from neuromation.synthetic.formats.png import decode_pngs, encode_png, unpacked_size
+from neuromation.synthetic.formats.png import decode_pngs, encode_png, unpacked_sizes
 from neuromation.synthetic.formats.wav import decode_wav, encode_wav
 from neuromation.synthetic.generator import Layer
 
@@ -95,13 +95,14 @@ def from_column(layer: Layer, column: pa.ChunkedArray, *, optional: bool = False
     return [files[end - length : end] for length, end in zip(lengths, ends.tolist(), strict=True)]
 
 
-def memory_of(layer: Layer, file: File | None) -> int:
-    """The bytes that a file takes when it is unpacked, told by headers alone. Raises BadShard."""
-    if file is None:
-        return 0
-    if isinstance(file, list):
-        return sum(unpacked_size(frame, dtype=layer.dtype) for frame in file)
-    return len(file) if layer.kind == "audio" else unpacked_size(file, dtype=layer.dtype)
+def memories(layer: Layer, files: Sequence[File | None]) -> list[int]:
+    """The bytes that each file takes when it is unpacked, told by headers alone. Raises BadShard."""
+    if layer.kind == "audio":
+        return [0 if file is None else len(file) for file in files]
+    if layer.kind == "video":
+        return [sum(unpacked_sizes(file or [], dtype=layer.dtype)) for file in files if not isinstance(file, bytes)]
+    sizes = iter(unpacked_sizes([file for file in files if isinstance(file, bytes)], dtype=layer.dtype))
+    return [0 if file is None else next(sizes) for file in files]
 
 
 def unpack(layer: Layer, files: Sequence[File], *, value_max: int = 255, bytes_max: int) -> list[Array]:

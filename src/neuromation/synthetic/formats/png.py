@@ -118,7 +118,7 @@ def decode_pngs(files: Sequence[bytes], *, value_max: int = 255, bytes_max: int,
     Raises BadShard when a file is not of this dialect or damaged; ShardTooLarge when all of them would take more than
     `bytes_max` bytes of memory. Sizes are checked before anything is unpacked.
     """
-    shapes = [_shape(data, np.dtype(dtype)) for data in files]
+    shapes = _shapes(files, np.dtype(dtype))
     depth = np.dtype(dtype).itemsize
     total = sum(_size(shape, depth) for shape in shapes)
     if total > bytes_max:
@@ -142,19 +142,21 @@ def decode_png(data: bytes, *, value_max: int = 255, dtype: str = "uint8") -> Pi
     return decode_pngs([data], value_max=value_max, bytes_max=8 * PIXELS_MAX, dtype=dtype)[0]
 
 
-def unpacked_size(data: bytes, *, dtype: str = "uint8") -> int:
-    """The bytes that a file takes in memory, by its header alone. Raises BadShard."""
+def unpacked_sizes(files: Sequence[bytes], *, dtype: str = "uint8") -> list[int]:
+    """The bytes that each file takes in memory, by its header alone. Raises BadShard."""
     kind = np.dtype(dtype)
-    return _size(_shape(data, kind), kind.itemsize)
+    return [_size(shape, kind.itemsize) for shape in _shapes(files, kind)]
 
 
-def _shape(data: bytes, kind: np.dtype[Any]) -> Shape:
-    if len(data) < _HEAD.size + 12 + len(_END) or not data.endswith(_END):
+def _shapes(files: Sequence[bytes], kind: np.dtype[Any]) -> list[Shape]:
+    least = _HEAD.size + 12 + len(_END)
+    if not all(len(data) >= least and data.endswith(_END) for data in files):
         raise BadShard("an image is no complete PNG")
-    return _shape_of(data[: _HEAD.size], kind)
+    heads = [data[: _HEAD.size] for data in files]
+    shapes = {head: _shape_of(head, kind) for head in set(heads)}  # the images of a shard have few different headers
+    return [shapes[head] for head in heads]
 
 
-@lru_cache(maxsize=256)  # the images of a shard have few different headers
 def _shape_of(head: bytes, kind: np.dtype[Any]) -> Shape:
     signature, length, name, width, height, bits, colour, *method, crc = _HEAD.unpack(head)
     if signature != _SIGNATURE:

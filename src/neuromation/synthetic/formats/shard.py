@@ -347,10 +347,8 @@ class ShardReader:
         if self.recipe.image:
             self._columns.append((columns.IMAGE, columns.from_column(columns.IMAGE, table["image"], optional=True)))
         self._columns += [(layer, columns.from_column(layer, table[layer.name])) for layer in self.recipe.layers]
-        self._sizes = [
-            sum(columns.memory_of(layer, files[place]) for layer, files in self._columns)
-            for place in range(len(indices))
-        ]
+        taken = [columns.memories(layer, files) for layer, files in self._columns]
+        self._sizes = [sum(sizes) for sizes in zip(*taken, strict=True)] if taken else [0] * len(indices)
         if sum(self._sizes) > PIXEL_BYTES_MAX:
             raise ShardTooLarge(
                 f"the images of this shard take {sum(self._sizes):,} bytes; at most {PIXEL_BYTES_MAX:,} are read"
@@ -385,7 +383,7 @@ class ShardReader:
                 arrays[layer.name] = _in_places(layer, files[start:stop], 255)
         for place in range(start, stop):
             image = images[place - start]
-            layers = {name: found[place - start] for name, found in arrays.items()}
+            layers = {name: found[place - start] for name, found in arrays.items()} if arrays else {}
             text = self._texts[place]
             annotations = _annotations(text)
             if content_hash(image, self.labels[place], text.encode(), layers) != self.hashes[place]:
