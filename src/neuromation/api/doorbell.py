@@ -28,10 +28,10 @@ class Doorbell:
         """What the next ring will set."""
         return self._rung
 
-    async def wait(self, ring: asyncio.Event, timeout_s: float) -> None:
+    async def wait(self, ring: asyncio.Event, timeout_s: float, *, poll_s: float = POLL_S) -> None:
         """Sleep until that ring, at most `timeout_s` seconds and at most the polling interval."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(ring.wait(), min(timeout_s, POLL_S))
+            await asyncio.wait_for(ring.wait(), min(timeout_s, poll_s))
 
 
 async def _listen(url: sa.URL, bell: Doorbell) -> None:

@@ -88,7 +88,7 @@ async def poll(body: wire.Poll, request: Request, principal: Node, world: TheWor
         left_s = deadline - time.monotonic()
         if answer.auctions or answer.leases or answer.cancelled or left_s <= 0:
             return answer
-        await bell.wait(ring, max(0.05, left_s))
+        await bell.wait(ring, max(0.05, left_s), poll_s=BEAT_S)
         if await request.is_disconnected():
             return answer
 

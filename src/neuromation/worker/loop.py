@@ -49,7 +49,7 @@ class Worker:
 
     def turn(self) -> bool:
         """One step and what is due beside it; whether there was a step."""
-        busy = drive(self._world)
+        busy = drive(self._world, on_news=self._hear)
         now = time.monotonic()
         if now - self._swept >= SWEEP_S:
             sweep(self._world)
@@ -57,12 +57,14 @@ class Worker:
         if now - self._tidied >= TIDY_S:
             tidy(self._world)
             self._tidied = now
-        self._news = self._news or busy
         if self._news and now - self._rang >= RING_MIN_S:
             with self._world.transaction() as conn:
                 jobs.ring(conn)
             self._rang, self._news = now, False
         return busy
+
+    def _hear(self) -> None:
+        self._news = True
 
 
 def run(world: World) -> None:

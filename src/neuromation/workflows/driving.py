@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -21,21 +22,24 @@ from neuromation.workflows.kinds import work_of
 from neuromation.workflows.ordering import CANCELLED
 from neuromation.workflows.plans import Plan, Undeliverable, Work
 from neuromation.workflows.pool import able_and_silent, buy_missing, close_auction, is_due, open_auction, seconds_left
-from neuromation.workflows.verification import verify
+from neuromation.workflows.verification import STEP_TASKS_MAX, verify
 from neuromation.workflows.world import World
 
 log = structlog.get_logger()
 
 LOOK_S = 1.0  # how often a running job is looked at when nobody wakes it
 BUSY_S = 0.15  # after a step that moved something: what came in meanwhile could not wake the job
-CALM_S, CALM_TASKS = 0.8, 16
+CALM_S, CALM_TASKS = 2.0, 16
 CHECK_SHARE = 0.05  # of the way of a task, its check; a half where all of it is run again
 FAILURES_MAX = 8  # of one step in a row; then the job ends, what was done is paid, the rest flows back
 UNFINISHED = (TaskState.PENDING, TaskState.LEASED, TaskState.COMMITTED)
 
 
-def drive(world: World) -> bool:
-    """Take the next step of the job that has waited longest; False when none is due."""
+def drive(world: World, *, on_news: Callable[[], None] | None = None) -> bool:
+    """Take the next step of the job that has waited longest; False when none is due.
+
+    `on_news` is called after a step that nodes or watchers wait for: not after one that only counted what was made.
+    """
     with world.look() as conn:
         if not jobs.is_due(conn, now=world.now()):
             return False
@@ -44,15 +48,18 @@ def drive(world: World) -> bool:
         job = jobs.claim_due_job(conn, now=now)
         if job is None:
             return False
+        is_news = True
         try:
             with conn.begin_nested():
-                step(world, conn, job, now=now)
+                is_news = step(world, conn, job, now=now)
         except Exception:  # the outermost loop of a job: a broken step is tried again, then the job is ended fairly
             log.exception("a step broke", job=job.id, state=job.state.value)
             if jobs.postpone(conn, job.id, now=now) >= FAILURES_MAX:
                 _end_broken(world, conn, job, now=now)
         failpoint(f"{job.kind.value}.{job.state.value}.before-commit")
     failpoint(f"{job.kind.value}.{job.state.value}.after-commit")
+    if is_news and on_news is not None:
+        on_news()
     return True
 
 
@@ -65,16 +72,16 @@ def _end_broken(world: World, conn: sa.Connection, job: Job, *, now: datetime) -
         log.exception("a job cannot be ended; an operator has to look at it", job=job.id)
 
 
-def step(world: World, conn: sa.Connection, job: Job, *, now: datetime) -> None:
-    """Do what the job's state asks for, and say when to look again."""
+def step(world: World, conn: sa.Connection, job: Job, *, now: datetime) -> bool:
+    """Do what the job's state asks for, and say when to look again; whether somebody waits for what was done."""
     plan = Plan.from_json(job.plan)
     work = work_of(job.kind)
     if job.state is JobState.FUNDED:
         _begin(world, conn, job, plan, now=now)
     elif job.state is JobState.BIDDING:
-        _bidding(world, conn, job, plan, work, now=now)
+        return _bidding(world, conn, job, plan, work, now=now)
     elif job.state is JobState.RUNNING:
-        _running(world, conn, job, plan, work, now=now)
+        return _running(world, conn, job, plan, work, now=now)
     elif job.state is JobState.VERIFYING:
         # A cheat that another job found out meanwhile has lost its work here too: that is done again.
         counts = _work_counts(conn, job)
@@ -88,6 +95,7 @@ def step(world: World, conn: sa.Connection, job: Job, *, now: datetime) -> None:
         except Undeliverable as fault:
             result, final, reason = fault.result, JobState.REFUNDED, str(fault)
         settlement.settle(world, conn, job, plan, to_state=final, result=result, reason=reason, now=now)
+    return True
 
 
 def _begin(world: World, conn: sa.Connection, job: Job, plan: Plan, *, now: datetime) -> None:
@@ -100,31 +108,32 @@ def _begin(world: World, conn: sa.Connection, job: Job, plan: Plan, *, now: date
     jobs.advance(conn, job.id, [JobState.FUNDED], JobState.BIDDING, now=now)
 
 
-def _bidding(world: World, conn: sa.Connection, job: Job, plan: Plan, work: Work, *, now: datetime) -> None:
+def _bidding(world: World, conn: sa.Connection, job: Job, plan: Plan, work: Work, *, now: datetime) -> bool:
     auction = market.auction_of(conn, plan.memory["auction"])
     if not is_due(world, conn, auction, now=now):
         jobs.schedule(conn, job.id, now + timedelta(seconds=0.2))
-        return
+        return False
     plan, result = close_auction(world, conn, job, plan, now=now)
     if isinstance(result, Infeasible):
         _, silent = able_and_silent(world, conn, auction, now=now)  # they may have been busy or cut off
         if silent and plan.memory["auctions"] < world.policy.biddings_max:
             jobs.emit(conn, job.id, "warning", {"message": result.message, "constraint": result.constraint}, now=now)
             _keep(conn, job, open_auction(world, conn, job, plan, tasks=plan.tasks, now=now), BUSY_S, now=now)
-            return
+            return True
         settlement.refund(
             conn, job, reason=f"no feasible pool: {result.message}"[:500], to_state=JobState.REFUNDED, now=now
         )
-        return
+        return True
     settlement.fund_escrow(conn, job, now=now)
     plan, tasks = work.next_tasks(world, conn, job, plan)
     jobs.enqueue(conn, job.id, tasks, now=now)
     _keep(conn, job, plan, LOOK_S, now=now)
     jobs.advance(conn, job.id, [JobState.BIDDING], JobState.RUNNING, now=now)
+    return True
 
 
-def _running(world: World, conn: sa.Connection, job: Job, plan: Plan, work: Work, *, now: datetime) -> None:
-    moved = verify(world, conn, job, plan, work, now=now)
+def _running(world: World, conn: sa.Connection, job: Job, plan: Plan, work: Work, *, now: datetime) -> bool:
+    verified, before = verify(world, conn, job, plan, work, now=now), plan
     counts = _work_counts(conn, job)
     stopping = plan.memory.get("stop")
     if not stopping and plan.work is not None:
@@ -140,17 +149,20 @@ def _running(world: World, conn: sa.Connection, job: Job, plan: Plan, work: Work
         _progress(conn, job, plan, counts, now=now)
         # While much is left to begin nobody waits for a step: then commits are looked at in batches.
         gap_s = CALM_S if counts[TaskState.PENDING] > CALM_TASKS else BUSY_S
-        _keep(conn, job, plan, gap_s if moved else LOOK_S, now=now, gap_s=gap_s)
-        return
+        if verified.moved >= STEP_TASKS_MAX:
+            gap_s = 0.0
+        _keep(conn, job, plan, gap_s if verified.moved else max(gap_s, LOOK_S), now=now, gap_s=gap_s)
+        return verified.is_news or plan != before
     if stopping:
         give_up(world, conn, job, stopping, now=now)
-        return
+        return True
     plan, tasks = work.next_tasks(world, conn, job, plan)
     jobs.enqueue(conn, job.id, tasks, now=now)
     _progress(conn, job, plan, counts, now=now)
     _keep(conn, job, plan, LOOK_S if tasks else 0, now=now)
     if not tasks:
         jobs.advance(conn, job.id, [JobState.RUNNING], JobState.VERIFYING, now=now)
+    return True
 
 
 def _overdue(job: Job, now: datetime) -> bool:

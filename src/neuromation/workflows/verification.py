@@ -73,18 +73,28 @@ class _Step:
     accepted: list[str] = field(default_factory=list)
     audits: list[NewTask] = field(default_factory=list)
     is_over: bool = False  # a node lost its standing: what was read before may be wrong, the next step reads anew
+    has_asked: bool = False  # for audits
 
     def write(self, conn: sa.Connection) -> None:
         jobs.accept(conn, self.accepted, now=self.now)
         jobs.enqueue(conn, self.job.id, self.audits, now=self.now)
+        self.has_asked = self.has_asked or bool(self.audits)
         self.accepted, self.audits = [], []
 
 
-def verify(world: World, conn: sa.Connection, job: Job, plan: Plan, work: Work, *, now: datetime) -> int:
-    """Move every commit of the job one step towards accepted or rejected; how many moved."""
+@dataclass(frozen=True)
+class Verified:
+    """How many commits moved, and whether that leaves work for nodes."""
+
+    moved: int = 0
+    is_news: bool = False
+
+
+def verify(world: World, conn: sa.Connection, job: Job, plan: Plan, work: Work, *, now: datetime) -> Verified:
+    """Move every commit of the job one step towards accepted or rejected, STEP_TASKS_MAX at most."""
     tasks = jobs.reviewable(conn, job.id, limit=STEP_TASKS_MAX)
     if not tasks:
-        return 0
+        return Verified()
     audits: dict[str, list[Task]] = {audit_group(t.id, t.attempt): [] for t in tasks}
     for audit in jobs.tasks_of(conn, job.id, kind=TaskKind.AUDIT, groups=audits):
         audits[audit.group].append(audit)
@@ -104,7 +114,7 @@ def verify(world: World, conn: sa.Connection, job: Job, plan: Plan, work: Work, 
         if step.is_over:
             break
     step.write(conn)
-    return moved
+    return Verified(moved, step.has_asked or step.is_over)
 
 
 def _decide(world: World, conn: sa.Connection, step: _Step, plan: Plan, work: Work, case: Case) -> None:
