@@ -37,6 +37,7 @@ from neuromation.workflows.order_dataset import default_shard_units
 
 PROCESSES = 2
 SEED = 7
+LOOK_S = 5.0  # between two questions how far the order is: they cost the platform something, too
 # Nobody is taken for dead while the platform's processes are stopped.
 POLICY = {"bidding_s": 5.0, "node_silent_s": 7200.0, "node_dead_s": 7200.0, "lease_s": 3600.0}
 
@@ -86,7 +87,7 @@ class Platform:
     def work_until(self, job: str, shards: int) -> None:
         """Wait until so many shards are made."""
         while (done := self._customer.job(job).tasks).committed + done.accepted < shards:
-            time.sleep(1.0)
+            time.sleep(LOOK_S)
 
     def end(self, job: str) -> tuple[float, float, int]:
         """Wait for the job's end: when it was awarded, when it was settled, in Unix seconds, and how many audits it had."""
