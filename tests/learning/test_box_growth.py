@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuromation.learning.evaluation import box_growth
-from neuromation.learning.problem import Boxes, Problem, Samples
+from neuromation.learning.evaluation import box_growth, margin_told
+from neuromation.learning.problem import Boxes, InputSpec, Problem, Samples
 
 SIDE = 24.0
 
@@ -50,6 +50,15 @@ def test_what_nobody_has_drawn_and_what_was_not_found_tell_nothing() -> None:
     assert box_growth(answers, samples) == pytest.approx(2.0, abs=1e-3)
     far = [Boxes(b.xywh + np.float32([70, 0, 0, 0]), b.labels, b.scores) for b in answers]
     assert box_growth(far, samples) is None
+
+
+@pytest.mark.parametrize(("made", "told"), [((160, 160), 5.0), ((320, 320), 9.0), ((80, 60), 3.0)])
+def test_a_margin_is_told_in_pixels_of_made_pictures(made: tuple[int, int], told: float) -> None:
+    samples = pictures(6, margin=4.0)  # of 160 x 160 pixels
+    inputs = InputSpec(channels=3, height=96, width=96)
+    assert margin_told(1.0, found(samples), samples, made=made, inputs=inputs) == pytest.approx(told, abs=1e-3)
+    few = pictures(4, margin=4.0)
+    assert margin_told(1.0, found(few), few, made=made, inputs=inputs) is None
 
 
 def test_few_pairs_tell_nothing() -> None:

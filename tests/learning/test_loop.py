@@ -115,8 +115,8 @@ class Annotator(Pupil):
 
     MARGIN = Parameter("margin", 0.0, 0.9, 0.0)
 
-    def __init__(self, space: Sequence[Parameter], **faults: int) -> None:
-        super().__init__(dies_after=faults.get("dies_after"))
+    def __init__(self, space: Sequence[Parameter], *, dies_after: int | None = None) -> None:
+        super().__init__(dies_after=dies_after)
         self.space = space
         self.margins: list[tuple[Stage, float]] = []
 

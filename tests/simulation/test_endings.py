@@ -229,6 +229,29 @@ def _events(sim: Simulation, job_id: str, type: str) -> list[dict[str, Any]]:
         return [event.data for event in jobs.events_after(conn, job_id, 0) if event.type == type]
 
 
+def test_nodes_and_watchers_are_called_when_there_is_something_for_them(simulate: Simulate) -> None:
+    sim = simulate(17)
+    sim.add_node(), sim.add_node(lie=wrong_pixels), sim.add_node(), sim.add_node()
+    job_id = sim.order(an_order(60))
+    quiet, calls = 0, 0
+    for _ in range(4000):
+        before, waiting, news = sim.job(job_id).state, _waiting(sim, job_id), []
+        if drive(sim.world, on_news=lambda heard=news: heard.append("ring")):
+            if sim.job(job_id).state is not before or _waiting(sim, job_id) > waiting:
+                assert news, f"{before} to {sim.job(job_id).state}, {waiting} to {_waiting(sim, job_id)} tasks waiting"
+            calls, quiet = calls + len(news), quiet + (not news)
+        sim.rng.choice(sim.nodes).act(sim.rng, faults=False)
+        sim.clock.advance(0.1)
+        if sim.job(job_id).state is JobState.SETTLED:
+            break
+    assert sim.job(job_id).state is JobState.SETTLED, sim.picture(job_id)
+    assert quiet > calls > 5
+
+
+def _waiting(sim: Simulation, job_id: str) -> int:
+    return sum(task.state is TaskState.PENDING for task in _tasks(sim, job_id))
+
+
 def _tasks(sim: Simulation, job_id: str) -> list[Task]:
     with sim.world.transaction() as conn:
         return sim.tasks(job_id, conn)

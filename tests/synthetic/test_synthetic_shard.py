@@ -88,6 +88,7 @@ def test_facts_tell_place_counts_and_root(data: bytes) -> None:
     facts = facts_of(data, file="data/shard-00002.parquet")
     assert (facts.first_unit, facts.units, facts.size) == (60, 30, len(data))
     assert sum(facts.class_counts) == 30
+    assert shard.counts_of(data) == (facts.class_counts, facts.objects)
     recipe = read_shard(data).recipe
     assert (recipe.generator, recipe.seed, recipe.params["noise"]) == ("digits", 1, 0.5)
 

@@ -276,23 +276,29 @@ class _Trials:
 
     def trial(self, params: Mapping[str, float], training: Training) -> Outcome:
         """Make, train, measure."""
-        from neuromation.learning.evaluation import margin_told, predict
+        from neuromation.learning.evaluation import predict
         from neuromation.learning.loop import Stage, outcome_of
-        from neuromation.synthetic import BOX_MARGIN
 
         effort = training.effort
         made = training.drawn(self.made({**self.base, **params}, effort.of(self.units), training.seed))
         fitted = self._fitted(made, effort.of(self.steps), training)
         answers = predict(fitted.weights, self.spec.name, self.settings.model_dump(), self.judged)
-        if training.stage is not Stage.SEARCH:  # the loop may keep it
-            self._fits.append((fitted, made.only(range(min(len(made), COMPARED)))))
-        whole, readings = {**self.base, **params}, {}
-        if BOX_MARGIN in whole:
-            shape = self.generator.unit(self._parsed(whole), 0, 0).picture.shape
-            inputs = self.spec.input_of(self.settings)
-            margin = margin_told(whole[BOX_MARGIN], answers, self.judged, made=shape, inputs=inputs)
-            readings = {} if margin is None else {BOX_MARGIN: margin}
-        return outcome_of(answers, self.judged, fitted.weights, readings)
+        if training.stage is Stage.SEARCH:
+            return outcome_of(answers, self.judged, fitted.weights)
+        self._fits.append((fitted, made.only(range(min(len(made), COMPARED)))))  # the loop may keep it
+        return outcome_of(answers, self.judged, fitted.weights, self._readings({**self.base, **params}, answers))
+
+    def _readings(self, params: Mapping[str, Any], answers: Sequence[Any]) -> dict[str, float]:
+        """The margin of boxes that a model's errors tell."""
+        from neuromation.learning.evaluation import margin_told
+        from neuromation.synthetic import BOX_MARGIN
+
+        if BOX_MARGIN not in params:
+            return {}
+        shape = self.generator.unit(self._parsed(params), 0, 0).picture.shape
+        inputs = self.spec.input_of(self.settings)
+        margin = margin_told(params[BOX_MARGIN], answers, self.judged, made=shape, inputs=inputs)
+        return {} if margin is None else {BOX_MARGIN: margin}
 
     def fitted(self, kept: Outcome) -> tuple[Fitted, Samples]:
         """The training of a whole outcome, and some of its data."""

@@ -66,7 +66,7 @@ JOBS = text(f"""
       and (cast(:states as text[]) is null or state = any(:states))
     order by id desc limit :limit
 """)
-IS_DUE = text("select exists (select from job where next_step_at <= :now)")
+ANY_DUE = text("select exists (select from job where next_step_at <= :now)")
 DUE_JOB = text(f"""
     select {_JOB} from job where next_step_at <= :now order by next_step_at limit 1 for update skip locked
 """)

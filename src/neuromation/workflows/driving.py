@@ -41,7 +41,7 @@ def drive(world: World, *, on_news: Callable[[], None] | None = None) -> bool:
     `on_news` is called after a step that nodes or watchers wait for: not after one that only counted what was made.
     """
     with world.look() as conn:
-        if not jobs.is_due(conn, now=world.now()):
+        if not jobs.any_due(conn, now=world.now()):
             return False
     with world.transaction() as conn:
         now = world.now()
@@ -152,7 +152,7 @@ def _running(world: World, conn: sa.Connection, job: Job, plan: Plan, work: Work
         if verified.moved >= STEP_TASKS_MAX:
             gap_s = 0.0
         _keep(conn, job, plan, gap_s if verified.moved else max(gap_s, LOOK_S), now=now, gap_s=gap_s)
-        return verified.is_news or plan != before
+        return verified.leaves_work or bool(stopping) or plan != before
     if stopping:
         give_up(world, conn, job, stopping, now=now)
         return True

@@ -73,12 +73,12 @@ class _Step:
     accepted: list[str] = field(default_factory=list)
     audits: list[NewTask] = field(default_factory=list)
     is_over: bool = False  # a node lost its standing: what was read before may be wrong, the next step reads anew
-    has_asked: bool = False  # for audits
+    leaves_work: bool = False  # for nodes: audits, tasks to do again
 
     def write(self, conn: sa.Connection) -> None:
         jobs.accept(conn, self.accepted, now=self.now)
         jobs.enqueue(conn, self.job.id, self.audits, now=self.now)
-        self.has_asked = self.has_asked or bool(self.audits)
+        self.leaves_work = self.leaves_work or bool(self.audits)
         self.accepted, self.audits = [], []
 
 
@@ -87,7 +87,7 @@ class Verified:
     """How many commits moved, and whether that leaves work for nodes."""
 
     moved: int = 0
-    is_news: bool = False
+    leaves_work: bool = False
 
 
 def verify(world: World, conn: sa.Connection, job: Job, plan: Plan, work: Work, *, now: datetime) -> Verified:
@@ -114,7 +114,7 @@ def verify(world: World, conn: sa.Connection, job: Job, plan: Plan, work: Work, 
         if step.is_over:
             break
     step.write(conn)
-    return Verified(moved, step.has_asked or step.is_over)
+    return Verified(moved, step.leaves_work or step.is_over)
 
 
 def _decide(world: World, conn: sa.Connection, step: _Step, plan: Plan, work: Work, case: Case) -> None:
@@ -128,6 +128,7 @@ def _decide(world: World, conn: sa.Connection, step: _Step, plan: Plan, work: Wo
     elif verdict in (Verdict.UNDECIDED, Verdict.OUTVOTED):
         step.accepted += [a.id for a in answers]
         jobs.reject(conn, [task.id], now=now)
+        step.leaves_work = True
         if verdict is Verdict.OUTVOTED:
             nodes.record_check(conn, task.node_id, task.kind, passed=False, now=now)
     elif verdict is Verdict.UNREPEATABLE:

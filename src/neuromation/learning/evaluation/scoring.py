@@ -17,7 +17,7 @@ from neuromation.learning.problem import NO_CLASS, Boxes, InputSpec, Problem, Sa
 
 CHANCE_MIN = 1e-4  # one hopeless sample must not decide between two trials
 PAIRS_MIN = 20  # of fewer boxes a median says little
-PAIR_OVERLAP_MIN = 0.3  # boxes twice as wide as they should be still count
+PAIR_OVERLAP_MIN = 0.3  # boxes 1.8 times as wide as they should be still count
 
 
 def log_score(answers: Sequence[Any], samples: Samples, *, chance_min: float = CHANCE_MIN) -> float:
