@@ -2,9 +2,10 @@
 
 Both sides train `digits-cnn` from the same weights, seed and shards, on the same number of samples. Averaging at every step
 sends a gradient up and the mean down, float32, from and to each node (a parameter server; a ring moves half as much again).
-DiLoCo sends, as the platform does, the round's weights down in float32 and a compressed delta up, with error feedback where
-values are left out. The loss is on held-out data, which no node has. `equal` is where the averaged training first
-reaches DiLoCo's last loss: the ratio counts its bytes until there and no further.
+The platform sends the round's weights down in float32 and a compressed delta up for each segment that an audit may replay.
+Beside it stand rounds with one delta in all, whole or sparse, with error feedback or without. The loss is on held-out data,
+which no node has. `equal` is where the averaged training first reaches DiLoCo's last loss: the ratio counts its bytes until
+there and no further.
 
     python benchmarks/bench_diloco.py [--rounds 6] [--steps 240] [--nodes 4] [--seed 1] [--json]
 """
@@ -14,8 +15,9 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,7 @@ from neuromation.learning.augmentation import SYMBOLS
 from neuromation.learning.batches import SampleOrder, batch
 from neuromation.learning.gathering import gathered
 from neuromation.learning.problem import Samples
+from neuromation.learning.rounds import outer_step, train_locally
 from neuromation.learning.training import train_segments
 from neuromation.learning.weights import Weights, weights_to_bytes
 from neuromation.learning.zoo import get_model, initial_weights
@@ -97,18 +100,46 @@ class Course:
         engine.run_steps(module, batches())
         return [*seen, (total, engine.loss_of(module, self.input, self.held_out))]
 
-    def rounds_of(self, *, keep: float, feedback: bool) -> tuple[float, int, float]:
-        """Last loss, bytes in all, and seconds a round that go into packing and the outer step."""
+    def platform(self, *, segments: int) -> tuple[float, int, float]:
+        """Last loss, bytes in all, and seconds a round that go into packing and the outer step, as the platform does it."""
+        weights, momentum, sent, spent_s = self.start, None, 0, 0.0
+        for number in range(self.rounds):
+            done = [
+                train_locally(MODEL, {}, mine, weights, **self.task(number, node, segments))
+                for node, mine in enumerate(self.shards)
+            ]
+            began = time.perf_counter()
+            for one in done:  # what it took to pack them
+                for before, after in pairwise([weights, *one.segments]):
+                    diloco.settled(before, after)
+            deltas = [diloco.delta_of(weights, diloco.applied(weights, *one.deltas)) for one in done]
+            sent += sum(len(data) for one in done for data in one.deltas) + self.nodes * len(weights_to_bytes(weights))
+            weights, momentum = outer_step(weights, deltas, momentum)
+            spent_s += time.perf_counter() - began
+        return self.loss(weights), sent, spent_s / self.rounds
+
+    def task(self, number: int, node: int, segments: int) -> dict[str, Any]:
+        """The recipe of a node's part of a round."""
+        lr, lr_end = diloco.learning_rates(LR, rounds=self.rounds)[number]
+        seed = self.seed * 1_000_003 + number * 1_009 + node
+        return {
+            "steps": self.steps,
+            "segments": segments,
+            "batch_size": BATCH,
+            "lr": lr,
+            "lr_end": lr_end,
+            "seed": seed,
+        }
+
+    def sparse(self, *, keep: float, feedback: bool) -> tuple[float, int, float]:
+        """The same with a share of the values of one delta a round."""
         weights, momentum, sent, spent_s = self.start, None, 0, 0.0
         residuals: list[Weights | None] = [None] * self.nodes
-        for number, (lr, lr_end) in enumerate(diloco.learning_rates(LR, rounds=self.rounds)):
+        for number in range(self.rounds):
             ends = [
-                train_segments(
-                    MODEL, {}, mine, weights, steps=self.steps, segments=1, batch_size=BATCH, lr=lr, lr_end=lr_end,
-                    seed=self.seed * 1_000_003 + number * 1_009 + node,
-                ).weights
+                train_segments(MODEL, {}, mine, weights, **self.task(number, node, 1)).weights
                 for node, mine in enumerate(self.shards)
-            ]  # fmt: skip
+            ]
             began = time.perf_counter()
             deltas = []
             for node, end in enumerate(ends):
@@ -118,9 +149,7 @@ class Course:
                     residuals[node] = diloco.residual_after(delta, data, residuals[node])
                 deltas.append(diloco.decompress_delta(data, weights))
                 sent += len(data) + len(weights_to_bytes(weights))
-            weights, momentum = diloco.outer_step(
-                weights, deltas, momentum, lr=diloco.FEW_ROUNDS_LR, momentum=diloco.FEW_ROUNDS_MOMENTUM
-            )
+            weights, momentum = outer_step(weights, deltas, momentum)
             spent_s += time.perf_counter() - began
         return self.loss(weights), sent, spent_s / self.rounds
 
@@ -135,13 +164,15 @@ def main() -> None:
     averaged = course.averaged()
     last = averaged[-1][1]
     rows = [Row("averaged every step", last, averaged[-1][0] * course.step_bytes / 1e6, averaged[-1][0], 1.0, 0.0)]
-    for way, keep, feedback in (
-        ("rounds, all values", 1.0, False),
-        ("rounds, a quarter, feedback", 0.25, True),
-        ("rounds, a tenth, feedback", 0.1, True),
-        ("rounds, a tenth, none", 0.1, False),
-    ):
-        loss, sent, overhead_s = course.rounds_of(keep=keep, feedback=feedback)
+    ways: dict[str, Callable[[], tuple[float, int, float]]] = {
+        "rounds, four segments": lambda: course.platform(segments=4),
+        "rounds, one segment": lambda: course.platform(segments=1),
+        "rounds, a quarter, feedback": lambda: course.sparse(keep=0.25, feedback=True),
+        "rounds, a tenth, feedback": lambda: course.sparse(keep=0.1, feedback=True),
+        "rounds, a tenth, none": lambda: course.sparse(keep=0.1, feedback=False),
+    }
+    for way, run in ways.items():
+        loss, sent, overhead_s = run()
         equal = next((step for step, value in averaged if value <= loss), None)
         ratio = (averaged[-1][0] if equal is None else equal) * course.step_bytes / sent
         rows.append(Row(way, loss, sent / 1e6, equal, ratio, overhead_s))

@@ -16,7 +16,9 @@ from neuromation.agent import runner
 from neuromation.agent.cluster import Cluster, ClusterSession, work
 from neuromation.agent.sandbox.errors import TaskCrashed, TaskKilled, TaskTimedOut
 from neuromation.kernel.errors import Invalid
-from neuromation.learning.weights import REPLAY_TOLERANCE, relative_distance, weights_from_bytes, weights_to_bytes
+from neuromation.learning.diloco import applied
+from neuromation.learning.rounds import delta_file
+from neuromation.learning.weights import REPLAY_TOLERANCE, relative_distance, weights_to_bytes
 from neuromation.learning.zoo import initial_weights
 from neuromation.synthetic.formats.shard import encode_shard
 from neuromation.synthetic.generator import get_generator
@@ -66,8 +68,11 @@ def compare(trainer: str, inputs: Path, tmp_path: Path) -> None:
     start = initial_weights("digits-cnn", {}, CLASSES, 2)
     assert set(together.outputs) == {file.name for file in alone.iterdir()}
     assert len(together.result["leaves"]) == len(answer["leaves"]) == 2
-    name = "segment-2.safetensors"
-    ends = [weights_from_bytes(data, start) for data in (together.outputs[name], (alone / name).read_bytes())]
+    names = [delta_file(1), delta_file(2)]
+    ends = [
+        applied(start, *(together.outputs[name] for name in names)),
+        applied(start, *((alone / name).read_bytes() for name in names)),
+    ]
     assert relative_distance(ends[0], ends[1], start=start) < REPLAY_TOLERANCE / 10
     assert together.result["metrics"]["loss_last"] == pytest.approx(answer["metrics"]["loss_last"], rel=1e-3)
 
@@ -95,7 +100,7 @@ def test_a_process_answers_with_leaves_and_outputs(group: None, inputs: Path, tm
     answer = answer_to(a_task(), inputs, tmp_path)
     assert (tmp_path / "done").read_text() == "1.0"
     assert len(answer["result"]["leaves"]) == 2 and answer["result"]["cpu_s"] > 0
-    assert {file.name for file in (tmp_path / "out").iterdir()} >= {"delta.bin", "segment-2.safetensors"}
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {delta_file(1), delta_file(2)}
 
 
 def test_what_a_task_refuses_is_told_with_its_reason(group: None, inputs: Path, tmp_path: Path) -> None:

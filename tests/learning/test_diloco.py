@@ -13,17 +13,18 @@ from learning_builders import some_weights
 
 from neuromation.learning.diloco import (
     CLIP,
+    applied,
     compress_delta,
     decompress_delta,
-    delta_agrees,
     delta_bytes_max,
     delta_of,
     learning_rates,
     outer_step,
     residual_after,
+    settled,
 )
 from neuromation.learning.errors import BadDelta, BadRecipe, BadWeights
-from neuromation.learning.weights import Weights, difference, norm
+from neuromation.learning.weights import REPLAY_TOLERANCE, Weights, difference, norm, relative_distance
 
 SEEDS = st.integers(0, 10_000)
 LIES = st.sampled_from([-1e6, -1e3, -1.0, 0.0, 1e-3, 30.0, 1e6])
@@ -140,13 +141,33 @@ def test_the_share_that_is_kept_must_be_a_share(keep: float) -> None:
         compress_delta(some_weights(), keep=keep)
 
 
-def test_a_delta_agrees_only_with_the_checkpoints_it_leads_between() -> None:
-    start, end = some_weights(seed=1), some_weights(seed=2)
-    data = compress_delta(delta_of(start, end))
-    assert delta_agrees(data, start=start, end=end)
-    assert not delta_agrees(data, start=start, end=some_weights(seed=3))
-    assert not delta_agrees(compress_delta(scaled(delta_of(start, end), -1)), start=start, end=end)
-    assert not delta_agrees(b"nonsense", start=start, end=end)
+@given(SEEDS, st.integers(1, 4))
+def test_who_has_the_start_and_the_deltas_has_the_bits_of_every_checkpoint(seed: int, segments: int) -> None:
+    start = before = some_weights(seed=seed)
+    sent: list[bytes] = []
+    for segment in range(1, segments + 1):
+        after = some_weights(seed=seed + segment)
+        data, end = settled(before, after)
+        sent.append(data)
+        assert all(np.array_equal(end[name], value) for name, value in applied(start, *sent).items())
+        assert relative_distance(end, after, start=before) < 0.02  # the grid of the delta
+        before = end
+
+
+@given(SEEDS)
+def test_who_trains_as_other_processors_do_settles_within_the_tolerance_of_an_audit(seed: int) -> None:
+    before, after = some_weights(seed=seed), some_weights(seed=seed + 1)
+    noise = scaled(difference(some_weights(seed=seed + 2), before), 2e-5)
+    ends = [settled(before, one)[1] for one in (after, difference(after, noise))]
+    assert relative_distance(ends[1], ends[0], start=before) < REPLAY_TOLERANCE
+
+
+def test_a_way_out_of_range_is_refused() -> None:
+    start = constant(some_weights(), 9e5)
+    with pytest.raises(BadWeights, match="over 1e"):
+        applied(start, compress_delta(constant(start, -2e5)))
+    with pytest.raises(BadDelta):
+        applied(start, b"nonsense")
 
 
 @given(SEEDS, st.integers(1, 6), st.sampled_from(["mean", "median", "trimmed-mean"]))

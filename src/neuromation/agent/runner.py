@@ -18,7 +18,7 @@ Json = dict[str, Any]
 Progress = Callable[[float, str], None]
 
 BENCHMARK_S = 0.6
-SHARD_FILE, DELTA_FILE, WEIGHTS_FILE = "shard.parquet", "delta.bin", "weights.safetensors"
+SHARD_FILE, WEIGHTS_FILE = "shard.parquet", "weights.safetensors"
 
 
 def handle(request: Json, inputs: Path, out: Path, progress: Progress) -> Json:
@@ -55,25 +55,21 @@ def generate(spec: Json, files: dict[str, Path], out: Path, progress: Progress) 
 
 def train(spec: Json, files: dict[str, Path], out: Path, progress: Progress, *, share: Any = None) -> Json:
     """The local steps of one replica in one round; one leaf a segment. A cluster's processes each have a share."""
-    from neuromation.learning.diloco import compress_delta, delta_of
-    from neuromation.learning.training import train_segments
-    from neuromation.learning.weights import weights_hash, weights_to_bytes
+    from neuromation.learning.rounds import delta_file, train_locally
+    from neuromation.learning.weights import weights_hash
 
-    start = _weights(spec, files["start.safetensors"])
-    samples = _samples(spec, files)
-    recipe = {"segments": spec["segments"], **_recipe(spec)}
-    done = train_segments(
+    done = train_locally(
         spec["model"],
         spec["config"],
-        samples,
-        start,
+        _samples(spec, files),
+        _weights(spec, files["start.safetensors"]),
+        segments=spec["segments"],
         share=share,
         tell=lambda fraction: progress(fraction, "training"),
-        **recipe,
+        **_recipe(spec),
     )
-    for number, weights in enumerate(done.segments, 1):
-        (out / f"segment-{number}.safetensors").write_bytes(weights_to_bytes(weights))
-    (out / DELTA_FILE).write_bytes(compress_delta(delta_of(start, done.weights)))
+    for number, delta in enumerate(done.deltas, 1):
+        (out / delta_file(number)).write_bytes(delta)
     losses = {"loss_first": done.metrics[0].loss_first, "loss_last": done.metrics[-1].loss_last}
     return _committed([weights_hash(w) for w in done.segments], metrics=losses)
 
@@ -122,11 +118,14 @@ def _generate_again(spec: Json, units: list[int], files: dict[str, Path], out: P
 
 
 def _train_again(spec: Json, units: list[int], files: dict[str, Path], out: Path, progress: Progress) -> list[str]:
+    from neuromation.learning.diloco import applied, settled
+    from neuromation.learning.rounds import delta_file
     from neuromation.learning.training import replay_segment
-    from neuromation.learning.weights import weights_hash, weights_to_bytes
+    from neuromation.learning.weights import weights_hash
 
-    before = _weights(spec, files["from.safetensors"])
-    weights = replay_segment(
+    deltas = [files[delta_file(number)].read_bytes() for number in range(1, units[0] + 1)]
+    before = applied(_weights(spec, files["start.safetensors"]), *deltas)
+    after = replay_segment(
         spec["model"],
         spec["config"],
         _samples(spec, files),
@@ -135,8 +134,9 @@ def _train_again(spec: Json, units: list[int], files: dict[str, Path], out: Path
         segments=spec["segments"],
         **_recipe(spec),
     )
-    (out / f"unit-{units[0]}.safetensors").write_bytes(weights_to_bytes(weights))
-    return [weights_hash(weights)]
+    delta, end = settled(before, after)
+    (out / f"unit-{units[0]}.delta").write_bytes(delta)
+    return [weights_hash(end)]
 
 
 def _trial_again(spec: Json, units: list[int], files: dict[str, Path], out: Path, progress: Progress) -> list[str]:

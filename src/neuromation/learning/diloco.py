@@ -2,6 +2,8 @@
 
 A round: every replica starts from the same weights, trains some hundred steps alone, and sends its *delta*, start -
 end, which acts as a gradient of the round. The outer step aggregates the deltas robustly and applies Nesterov momentum.
+On the platform a replica sends one compressed delta a segment and goes on from where that leads (`settled`): whoever has
+the start and the deltas has every checkpoint, so that none is sent whole.
 Sources: Douillard et al., "DiLoCo: Distributed low-communication training of language models" (2023); Karimireddy et
 al., "Error feedback fixes SignSGD" (2019); Yin et al., "Byzantine-robust distributed learning" (2018).
 """
@@ -190,17 +192,26 @@ def residual_after(delta: Mapping[str, Array], data: bytes, residual: Mapping[st
     }
 
 
-def delta_agrees(data: bytes, *, start: Mapping[str, Array], end: Mapping[str, Array], keep: float = 1.0) -> bool:
-    """Tell whether a delta is the one that leads from `start` to `end`, the last checkpoint that was committed.
+def settled(before: Mapping[str, Array], after: Mapping[str, Array]) -> tuple[bytes, Weights]:
+    """A way from `before` to `after` as it is sent, and the weights where that ends: near `after`, on the delta's grid.
 
-    Without it a node could commit an honest training and send another delta. Deltas that carry a residual never agree.
+    Who trains on from those weights has lost nothing to the wire: all who read the delta arrive at the same bits.
+    Raises BadDelta when the way is too far or not finite.
     """
-    try:
-        sent = decompress_delta(data, start)
-        due = decompress_delta(compress_delta(delta_of(start, end), keep=keep), start)
-    except BadDelta:
-        return False
-    return all(np.array_equal(sent[name], due[name]) for name in due)
+    data = compress_delta(delta_of(before, after))
+    return data, applied(before, data)
+
+
+def applied(start: Mapping[str, Array], *deltas: bytes) -> Weights:
+    """The weights to which compressed deltas lead, one after another; strangers may have made them.
+
+    Raises BadDelta, and BadWeights when they lead out of range.
+    """
+    weights = dict(start)
+    for data in deltas:
+        weights = difference(weights, decompress_delta(data, start))
+    check_weights(weights, start)
+    return weights
 
 
 def outer_step(

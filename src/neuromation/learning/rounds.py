@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from neuromation.learning import diloco
 from neuromation.learning.errors import BadRecipe
 from neuromation.learning.problem import Samples
-from neuromation.learning.training import train_segments
+from neuromation.learning.training import SegmentMetrics, train_segments
 from neuromation.learning.weights import Weights
 from neuromation.learning.zoo import initial_weights
 
@@ -64,6 +64,39 @@ class Course:
         return list(shards[replica :: self.replicas])
 
 
+@dataclass(frozen=True, slots=True)
+class Local:
+    """What a replica did in a round.
+
+    Attributes:
+        deltas: a segment each, compressed, from where the one before leads.
+        segments: where they lead, in order.
+        metrics: how each segment went.
+    """
+
+    deltas: list[bytes]
+    segments: list[Weights]
+    metrics: list[SegmentMetrics]
+
+
+def delta_file(segment: int) -> str:
+    """The name under which the delta of a segment (from 1 on) is sent."""
+    return f"segment-{segment}.delta"
+
+
+def train_locally(model: str, config: Mapping[str, object], samples: Samples, start: Weights, **task: Any) -> Local:
+    """A replica's part of a round, from the round's weights; `task` and errors are `train_segments`'."""
+    deltas: list[bytes] = []
+
+    def settle(before: Weights, after: Weights) -> Weights:
+        delta, end = diloco.settled(before, after)
+        deltas.append(delta)
+        return end
+
+    done = train_segments(model, config, samples, start, settle=settle, **task)
+    return Local(deltas, done.segments, done.metrics)
+
+
 def outer_step(start: Weights, deltas: Sequence[Weights], momentum: Weights | None) -> tuple[Weights, Weights]:
     """The next round's weights and momentum, by the constants that suit few rounds."""
     return diloco.outer_step(start, deltas, momentum, lr=diloco.FEW_ROUNDS_LR, momentum=diloco.FEW_ROUNDS_MOMENTUM)
@@ -94,10 +127,8 @@ def replay(
     for number in range(course.rounds):
         deltas = []
         for replica, mine in enumerate(samples):
-            done = train_segments(model, config, mine, weights, **course.task(number, replica))
-            # Through the wire's form, whose rounding is part of the result.
-            packed = diloco.compress_delta(diloco.delta_of(weights, done.weights))
-            deltas.append(diloco.decompress_delta(packed, weights))
+            done = train_locally(model, config, mine, weights, **course.task(number, replica))
+            deltas.append(diloco.delta_of(weights, done.segments[-1]))
             if tell is not None:
                 tell(number * course.replicas + replica + 1, course.rounds * course.replicas)
         weights, momentum = outer_step(weights, deltas, momentum)

@@ -111,6 +111,7 @@ def train_segments(
     lr_end: float | None = None,
     augment: Augment | None = None,
     share: Share | None = None,
+    settle: Callable[[Weights, Weights], Weights] | None = None,
     tell: Callable[[float], None] | None = None,
 ) -> Trained:
     """Train from `start` and keep the weights after each segment.
@@ -126,6 +127,8 @@ def train_segments(
         seed: decides the order of samples, augmentation and dropout.
         augment: what changes in the samples at random; None: what is usual for the model.
         share: of this process in a cluster that trains together; None: it trains alone.
+        settle: called with the weights before and after each segment; what it returns is kept, and the next segment
+            begins with it. None: those after.
         tell: hears after each segment how much of all is done, 0..1.
 
     Raises:
@@ -149,7 +152,8 @@ def train_segments(
     metrics: list[SegmentMetrics] = []
     weights = dict(start)
     for segment in range(segments):
-        weights, measured = _train(run, weights, segment, share)
+        after, measured = _train(run, weights, segment, share)
+        weights = after if settle is None else settle(weights, after)
         kept.append(weights)
         metrics.append(measured)
         if tell is not None:

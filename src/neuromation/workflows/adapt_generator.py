@@ -24,14 +24,14 @@ from neuromation.learning.adaptation import Parameter, Trial, Tuner, around, bes
 from neuromation.learning.errors import ClassesMismatch
 from neuromation.learning.loop import outcome_of
 from neuromation.learning.problem import Problem, Samples
-from neuromation.learning.weights import weights_from_bytes, weights_hash
+from neuromation.learning.weights import REPLAY_TOLERANCE, relative_distance, weights_from_bytes, weights_hash
 from neuromation.learning.zoo import get_model, initial_weights
 from neuromation.synthetic.generator import BOX_MARGIN, check_exact, get_generator, parse_params, search_space
 from neuromation.workflows import publishing
 from neuromation.workflows.learning_data import check_suits, samples_of
 from neuromation.workflows.order_dataset import committed_output, share_max_bp
 from neuromation.workflows.plans import AuditOrder, Json, Plan, Rejected, order_of
-from neuromation.workflows.train_model import pins, weights_agree
+from neuromation.workflows.train_model import pins
 from neuromation.workflows.world import World
 
 MICRO = 1_000_000
@@ -150,7 +150,12 @@ class AdaptationWork:
         """Weights trained on another kind of machine agree within a small relative distance."""
         spec = task.spec
         start = initial_weights(spec["model"], spec["config"], spec["classes"], spec["train_seed"])
-        return weights_agree(world, mine=(task, WEIGHTS), theirs=(audit, f"unit-{unit}.safetensors"), start=start)
+        try:
+            claimed = weights_from_bytes(committed_output(world, task, WEIGHTS), start)
+            replayed = weights_from_bytes(committed_output(world, audit, f"unit-{unit}.safetensors"), start)
+        except (Invalid, Rejected):
+            return False
+        return relative_distance(claimed, replayed, start=start) <= REPLAY_TOLERANCE
 
     def deliver(self, world: World, conn: sa.Connection, job: Job, plan: Plan) -> Json:
         """The parameters that are most credibly the best, and every trial."""

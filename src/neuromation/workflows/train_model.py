@@ -16,7 +16,7 @@ from neuromation.jobs.model import BreakReason, Job, NewTask, Task, TaskKind, Ta
 from neuromation.kernel.errors import Invalid
 from neuromation.kernel.hashing import hash_json
 from neuromation.learning import diloco, evaluation
-from neuromation.learning.rounds import Course, outer_step
+from neuromation.learning.rounds import Course, delta_file, outer_step
 from neuromation.learning.weights import (
     REPLAY_TOLERANCE,
     Weights,
@@ -133,7 +133,8 @@ class TrainingWork:
         momentum = weights_from_bytes(world.blobs.get(kept["sha256"]), reference) if kept else None
         accepted = [TaskState.ACCEPTED]
         tasks = jobs.tasks_of(conn, job.id, kind=TaskKind.TRAIN, round=number, states=accepted)
-        deltas = [diloco.decompress_delta(committed_output(world, t, "delta.bin"), reference) for t in tasks]
+        sent = [_deltas(world, task, order.segments) for task in tasks]
+        deltas = [diloco.delta_of(start, diloco.applied(start, *mine)) for mine in sent]
         weights, momentum = outer_step(start, deltas, momentum)
         judge = _Judge(world, order.model, plan)
         name, value = headline(judge.measured(weights, intervals=False))
@@ -142,7 +143,7 @@ class TrainingWork:
             "replicas": len(deltas),
             "held_out_loss": round(judge.loss(weights), 5),
             f"held_out_{name}": round(value, 5),
-            "delta_bytes": sum(t.commit["outputs"]["delta.bin"]["size"] for t in tasks if t.commit),
+            "delta_bytes": sum(len(data) for deltas in sent for data in deltas),
         }
         jobs.emit(conn, job.id, "round", story, now=world.now())
         return plan.remembering(
@@ -153,8 +154,8 @@ class TrainingWork:
         )
 
     def check(self, world: World, job: Job, task: Task) -> None:
-        """Weights must be weights, the delta must lead to the last checkpoint, and the model must not have got worse on
-        data that the node never saw."""
+        """Deltas must lead to the checkpoints that were committed, and the model must not have got worse on data that the
+        node never saw."""
         assert task.commit is not None
         order: wire.TrainingOrder = order_of(job)
         plan = Plan.from_json(job.plan)
@@ -168,43 +169,38 @@ class TrainingWork:
         end = start
         for number, leaf in enumerate(leaves, 1):
             try:
-                end = weights_from_bytes(committed_output(world, task, f"segment-{number}.safetensors"), reference)
+                end = diloco.applied(end, committed_output(world, task, delta_file(number)))
             except Invalid as error:
-                raise Rejected(BreakReason.WRONG_RESULT, f"the weights cannot be read: {error.message}") from error
-            if weights_hash(end) != leaf:  # else a node could commit an honest training and send other weights
+                raise Rejected(BreakReason.WRONG_RESULT, f"a delta cannot be read: {error.message}") from error
+            if weights_hash(end) != leaf:  # else a node could commit an honest training and send another
                 raise Rejected(BreakReason.WRONG_RESULT, f"segment {number} does not hash to what was committed")
-        if not diloco.delta_agrees(committed_output(world, task, "delta.bin"), start=start, end=end):
-            raise Rejected(BreakReason.WRONG_RESULT, "the delta does not lead to the committed weights")
         judge = _Judge(world, order.model, plan)
         before, after = judge.loss(start), judge.loss(end)
         if not after <= before * WORSE_MAX + LOSS_SLACK:
             raise Rejected(BreakReason.POOR_RESULT, f"the loss on held-out data rose from {before:.3f} to {after:.3f}")
 
     def audit_order(self, world: World, task: Task, units: list[int]) -> AuditOrder:
-        """One segment, replayed from the checkpoint before it."""
-        segment = units[0]
+        """One segment, replayed from the checkpoint before it, to which the deltas before it lead."""
         assert task.commit is not None
-        data = {name: ref for name, ref in task.inputs.items() if name.startswith("data-")}
-        before = (
-            task.inputs["start.safetensors"]
-            if segment == 0
-            else task.commit["outputs"][f"segment-{segment}.safetensors"]
-        )
+        before = [delta_file(number) for number in range(1, units[0] + 1)]
         return AuditOrder(
             spec={"of": {"kind": task.kind.value, "spec": task.spec}},
-            inputs={"from.safetensors": before, **data},
+            inputs={**task.inputs, **{name: task.commit["outputs"][name] for name in before}},
             cu=max(1, task.cu // task.spec["segments"]),
         )
 
     def agrees(self, world: World, task: Task, unit: int, audit: Task) -> bool:
         """Weights replayed on another kind of machine agree within a small relative distance."""
-        assert task.commit is not None
         spec = task.spec
         reference = initial_weights(spec["model"], spec["config"], spec["classes"], 0)
-        before = audit.inputs["from.safetensors"]["sha256"]
-        start = weights_from_bytes(world.blobs.get(before), reference)
-        mine, theirs = f"segment-{unit + 1}.safetensors", f"unit-{unit}.safetensors"
-        return weights_agree(world, mine=(task, mine), theirs=(audit, theirs), start=start)
+        start = weights_from_bytes(world.blobs.get(task.inputs["start.safetensors"]["sha256"]), reference)
+        before = diloco.applied(start, *_deltas(world, task, unit))
+        try:
+            claimed = diloco.applied(before, committed_output(world, task, delta_file(unit + 1)))
+            replayed = diloco.applied(before, committed_output(world, audit, f"unit-{unit}.delta"))
+        except (Invalid, Rejected):
+            return False
+        return relative_distance(claimed, replayed, start=before) <= REPLAY_TOLERANCE
 
     def deliver(self, world: World, conn: sa.Connection, job: Job, plan: Plan) -> Json:
         """Export to safetensors and ONNX, which must agree, with a card; publish as a model."""
@@ -283,16 +279,9 @@ def exported(
     return {name: publishing.file_ref(address, name) for name, address in stored.items()}, agreement
 
 
-def weights_agree(world: World, *, mine: tuple[Task, str], theirs: tuple[Task, str], start: Weights) -> bool:
-    """Whether a committed result lies so near its replay as another kind of machine would bring it.
-
-    `mine` and `theirs` are a task and the name of its output; `start` is what both began with.
-    """
-    try:
-        claimed, replayed = (weights_from_bytes(committed_output(world, *each), start) for each in (mine, theirs))
-    except (Invalid, Rejected):
-        return False
-    return relative_distance(claimed, replayed, start=start) <= REPLAY_TOLERANCE
+def _deltas(world: World, task: Task, segments: int) -> list[bytes]:
+    """What a task committed for its first segments."""
+    return [committed_output(world, task, delta_file(number)) for number in range(1, segments + 1)]
 
 
 def _course(order: wire.TrainingOrder) -> Course:
