@@ -7,6 +7,7 @@ import pytest
 from client.stand_in_platform import DROP, Reply, StandIn, a_node, ok, problem
 from neuromation.client import Corrupted, NodeClient, Unreachable
 from neuromation.client import schemas as wire
+from neuromation.client.errors import ServerFault
 from neuromation.kernel.errors import Invalid
 from neuromation.kernel.hashing import sha256_hex
 
@@ -33,10 +34,17 @@ def test_a_poll_brings_work(platform: StandIn, node_client: NodeClient) -> None:
     assert node_client.poll(wire.Poll(free_slots=1, tasks_max=8)).leases[0].spec == {"generator": "digits"}
 
 
-def test_a_poll_survives_a_platform_that_stumbles(platform: StandIn, node_client: NodeClient) -> None:
+def test_a_poll_whose_answer_was_lost_is_left_to_the_node_which_says_so(
+    platform: StandIn, node_client: NodeClient
+) -> None:
     nothing = ok({"state": "eligible", "auctions": [], "leases": [], "cancelled": []})
-    platform.on("POST", "/node/poll", problem(500, "internal"), DROP, nothing)
-    assert node_client.poll(wire.Poll(tasks_max=8)).state == "eligible"
+    platform.on("POST", "/node/poll", problem(500, "internal"), DROP, problem(503, "busy"), nothing)
+    with pytest.raises(ServerFault):
+        node_client.poll(wire.Poll(tasks_max=8))
+    with pytest.raises(Unreachable):
+        node_client.poll(wire.Poll(tasks_max=8, missed=True))
+    # Of one that did nothing no answer is lost.
+    assert node_client.poll(wire.Poll(tasks_max=8, missed=True)).state == "eligible"
 
 
 def test_a_failure_that_broke_is_not_told_twice(platform: StandIn, node_client: NodeClient) -> None:

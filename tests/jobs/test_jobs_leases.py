@@ -128,6 +128,20 @@ def test_a_lease_is_prolonged_for_its_holder_alone_and_not_for_ever(conn: Connec
     assert jobs.get_task(conn, task.id).lease_expires_at == task.created_at + timedelta(hours=6)
 
 
+def test_what_a_node_was_leased_and_does_not_know_of_goes_back_at_once(conn: Connection, clock: FakeClock) -> None:
+    a_running_job(conn, clock.now(), rig=2, other=1)
+    known, unheard = leased(conn, "rig", clock.now())
+    (foreign,) = leased(conn, "other", clock.now())
+    held = jobs.extend_leases(conn, "rig", [known.id], lease_s=60, now=clock.advance(1), no_others=True)
+    assert held == [known.id]
+    states = [jobs.get_task(conn, task.id).state for task in (known, unheard, foreign)]
+    assert states == [TaskState.LEASED, TaskState.PENDING, TaskState.LEASED]
+    (again,) = leased(conn, "rig", clock.now())
+    assert again.id == unheard.id and again.attempt == 2
+    assert jobs.extend_leases(conn, "rig", [], lease_s=60, now=clock.advance(1), no_others=True) == []
+    assert {jobs.get_task(conn, task.id).state for task in (known, unheard)} == {TaskState.PENDING}
+
+
 def test_how_far_work_is_counts_while_its_holder_has_it(conn: Connection, clock: FakeClock) -> None:
     job = a_running_job(conn, clock.now(), rig=2)
     first, second = leased(conn, "rig", clock.now())

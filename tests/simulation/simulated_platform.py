@@ -164,6 +164,7 @@ class Node:
     sent: list[wire.Commit] = field(default_factory=list)
     away_until: float = 0.0
     banned: bool = False
+    missed: bool = False  # an answer was lost, or the process before this one had tasks
     lazy: bool = False  # awake, bids, and never takes what it won
 
     def join(self) -> None:
@@ -185,6 +186,7 @@ class Node:
             self.away_until = self.sim.elapsed_s + rng.choice([2.0, 5.0, 20.0])
             if rng.random() < 0.5:
                 self.held.clear()
+                self.missed = rng.random() < 0.5
             return
         due = [i for i in self.held if self.ready[i] <= self.sim.elapsed_s]
         if due and rng.random() < 0.7:
@@ -196,10 +198,12 @@ class Node:
 
     def _poll(self, rng: random.Random, *, faults: bool) -> None:
         room = 0 if self.lazy else max(0, 3 - len(self.held))
-        body = wire.Poll(running=list(self.held), free_slots=room, tasks_max=2, wait_s=0)
+        body = wire.Poll(running=list(self.held), free_slots=room, tasks_max=2, wait_s=0, missed=self.missed)
         node_work.beat(self.sim.world, self.id)
         answer = node_work.poll(self.sim.world, self.id, body)
+        self.missed = False
         if faults and rng.random() < 0.05:
+            self.missed = rng.random() < 0.5
             return  # the answer was lost on the way
         self.banned = answer.state == "banned"
         for task_id in answer.cancelled:

@@ -159,6 +159,25 @@ def test_work_is_given_out_only_when_no_stake_is_being_taken_back(simulate: Simu
         assert polling.result(timeout=30).leases == []
 
 
+def test_tasks_of_an_answer_that_was_lost_are_leased_again_with_the_next(simulate: Simulate) -> None:
+    sim = simulate(18)
+    node = sim.add_node()
+    sim.add_node()
+    job_id = sim.order(an_order(40))
+    while not _leased_to(sim, node.id, job_id):
+        sim.step(faults=False)
+    node.held.clear()
+    lost = _leased_to(sim, node.id, job_id)
+    body = wire.Poll(running=[], free_slots=8, tasks_max=8, wait_s=0)
+    assert lost.isdisjoint(lease.id for lease in node_work.poll(sim.world, node.id, body).leases)
+    said = node_work.poll(sim.world, node.id, body.model_copy(update={"missed": True}))
+    assert lost <= {lease.id for lease in said.leases} and said.cancelled == []
+
+
+def _leased_to(sim: Simulation, node_id: str, job_id: str) -> set[str]:
+    return {t.id for t in _tasks(sim, job_id) if t.state is TaskState.LEASED and t.node_id == node_id}
+
+
 def test_a_platform_that_was_down_until_the_hold_ran_out_refunds_once(simulate: Simulate) -> None:
     sim = simulate(4)
     sim.add_node(), sim.add_node()

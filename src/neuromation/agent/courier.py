@@ -101,9 +101,9 @@ class Courier(threading.Thread):
         except NeuromationError as error:
             self._lose([task], error)
         except ValidationError as error:  # what ran in the sandbox may answer anything
-            self._held.pop(task.id, None)
             why = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3])
             give_back(self._client, self._tell, task, "task-crashed", f"the result makes no sense: {why}")
+            self._held.pop(task.id, None)
         else:
             self._since = self._since if self._uploaded else time.monotonic()
             self._uploaded.append(_Uploaded(task, result.seconds, commit))

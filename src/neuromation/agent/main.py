@@ -162,6 +162,9 @@ class _Node:
         ]
         self._idle = IdleCommand(options.idle_command)
         self._bids: set[str] = set()
+        # Whether the platform may think that this node has tasks which it knows nothing of: the answer to the last poll
+        # was lost, or, at first, a process before this one had some.
+        self._missed = True
         self._busy_at = time.monotonic()
         self._task_s = PREFETCH_S / 2  # a typical task's time; audits, which are small, are not typical
 
@@ -211,8 +214,14 @@ class _Node:
         wait_s = (BEAT_S if held else POLL_WAIT_S) if room else 0.0
         done = {task: share for slot in self._slots for task, share in slot.done().items()}
         poll = wire.Poll(
-            running=held[:256], free_slots=min(room, 256), tasks_max=min(room, 32), wait_s=wait_s, done=done
+            running=held[: wire.RUNNING_MAX],
+            free_slots=min(room, 256),
+            tasks_max=min(room, 32),
+            wait_s=wait_s,
+            missed=self._missed,
+            done=done,
         )
+        self._missed = True
         try:
             answer = self._client.poll(poll)
         except Forbidden as error:
@@ -224,6 +233,7 @@ class _Node:
             self._tell("unreachable", {"why": error.message})
             stop.wait(UNREACHABLE_WAIT_S)
             return True
+        self._missed = False
         if answer.state == "banned":
             self._tell("banned", {})
             return False

@@ -62,9 +62,9 @@ class NodeClient:
     def poll(self, poll: wire.Poll) -> wire.PollAnswer:
         """A heartbeat; brings auctions to bid in, leased tasks, and tasks that are no longer this node's.
 
-        Repeating one is harmless: leases of an answer that was lost expire, and their tasks go back.
+        One whose answer was lost is not repeated here: say so in the next one, and what it leased goes back at once.
         """
-        return self._transport.ask(wire.PollAnswer, "POST", "/node/poll", poll, idempotent=True)
+        return self._transport.ask(wire.PollAnswer, "POST", "/node/poll", poll, idempotent=False)
 
     def bid(self, *, auction: str, price_per_cu: str, capacity_tasks: int) -> wire.NewBid:
         """Bid sealed, in NTK per CU; a later bid replaces it until the auction closes."""

@@ -18,6 +18,7 @@ DEADLINE_MAX_S = 30 * 24 * 3600
 LEAVES_MAX = SHARD_UNITS_MAX
 OUTPUTS_MAX = 64
 COMMITS_MAX = 32
+RUNNING_MAX = 256
 BLOB_MAX_BYTES = 256 * 2**20
 BODY_MAX_BYTES = 8 * 2**20  # of a JSON body
 
@@ -492,10 +493,11 @@ class Benchmark(Wire):
 
 
 class Poll(Wire):
-    running: Annotated[list[str], Field(max_length=256)] = []
+    running: Annotated[list[str], Field(max_length=RUNNING_MAX)] = []
     free_slots: Annotated[int, Field(ge=0, le=256)] = 0
     tasks_max: Annotated[int, Field(ge=0, le=32)] = Field(default=8, description="leases wanted at most")
     wait_s: Annotated[float, Field(ge=0, le=20)] = 5
+    missed: bool = Field(default=False, description="an answer may be lost: all leases but `running` go back at once")
     done: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
         default={}, max_length=256, description="how far tasks among `running` are, 0..1; shown to the customer"
     )

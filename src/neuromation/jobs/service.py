@@ -362,14 +362,19 @@ def extend_leases(
     lease_s: float,
     now: datetime,
     done: Mapping[str, float] | None = None,
+    no_others: bool = False,
 ) -> list[str]:
     """Prolong leases, up to 6 hours in all. The ids still held by the node; it should drop the others.
 
-    `done` is how far the node says it is with some of them, 0..1.
+    `done` is how far the node says it is with some of them, 0..1. `no_others`: what else it was leased goes back, as if
+    its lease had run out.
     """
     check_count("leases a call", len(task_ids), COMMITS_PER_CALL_MAX)
     if not 0 < lease_s <= LEASE_S_MAX:
         raise BadOrder(f"a lease is prolonged by at most {LEASE_S_MAX} s; ask for less and come back")
+    if no_others:
+        other = {"ids": list(task_ids), "node_id": node_id}
+        store.give_back(conn, store.OTHERS, other, BreakReason.LEASE_EXPIRED, now, keep=True)
     until = now + timedelta(seconds=lease_s)
     shares = [min(1.0, max(0.0, (done or {}).get(task, 0.0))) for task in task_ids]
     values = {"ids": list(task_ids), "node_id": node_id, "until": until, "total_s": LEASE_TOTAL_S_MAX, "done": shares}

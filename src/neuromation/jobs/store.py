@@ -346,6 +346,10 @@ TIDY_LEASES = text("""
     )
     delete from job_lease where id = any(:leases) and id not in (select id from live)
 """)
+OTHERS = _give_back(
+    "t.state = 'leased' and t.node_id = :node_id and t.id <> all(:ids) and t.id in "
+    "(select unnest(task_ids) from job_lease where node_id = :node_id) order by t.id for update"
+)
 FAIL = _give_back("t.id = :id and t.state = 'leased' and t.node_id = :node_id and t.attempt = :attempt for update")
 REJECT = _give_back("t.id = any(:ids) and t.state in ('committed', 'accepted') order by t.id for update")
 RELEASE = _give_back("t.job_id = :job_id and t.state = 'leased' and t.node_id = :node_id order by t.id for update")

@@ -16,7 +16,9 @@ from neuromation.workflows.world import World
 
 log = structlog.get_logger()
 
-SWEEP_S = 1.0
+IDLE_GROWTH = 1.5  # of the wait between two looks that find nothing, from `tick_s` on
+IDLE_MAX_S = 0.4
+SWEEP_S = 2.0
 TIDY_S = 600.0
 RING_MIN_S = 0.2  # every ring makes every waiting node and watcher look again, and a NOTIFY locks the whole database
 
@@ -37,6 +39,7 @@ class Worker:
 
     def run(self) -> None:
         """Work until stopped. A database that goes away is waited for."""
+        wait_s = tick_s = self._world.policy.tick_s
         while not self._stop.is_set():
             try:
                 busy = self.turn()
@@ -44,8 +47,11 @@ class Worker:
                 log.warning("the database does not answer; trying again", error=str(error)[:200])
                 busy = False
                 self._stop.wait(1.0)
-            if not busy:
-                self._stop.wait(self._world.policy.tick_s)
+            if busy:
+                wait_s = tick_s
+            else:  # every look costs the tasks of this machine, too
+                self._stop.wait(wait_s)
+                wait_s = max(tick_s, min(wait_s * IDLE_GROWTH, IDLE_MAX_S))
 
     def turn(self) -> bool:
         """One step and what is due beside it; whether there was a step."""

@@ -124,9 +124,18 @@ def poll(world: World, node_id: str, body: wire.Poll) -> wire.PollAnswer:
         now = world.now()
         nodes.lock_stake(conn, node_id, shared=True)
         node = nodes.get(conn, node_id)
+        missed = body.missed and len(body.running) < wire.RUNNING_MAX  # else the node may hold more than it can say
         kept = (
-            jobs.extend_leases(conn, node_id, body.running, lease_s=world.policy.lease_s, now=now, done=body.done)
-            if body.running
+            jobs.extend_leases(
+                conn,
+                node_id,
+                body.running,
+                lease_s=world.policy.lease_s,
+                now=now,
+                done=body.done,
+                no_others=missed,
+            )
+            if body.running or missed
             else []
         )
         cancelled = [task for task in sorted(set(body.running) - set(kept)) if not _is_done_by(conn, task, node_id)]
