@@ -92,7 +92,11 @@ class Platform:
     def end(self, job: str) -> tuple[float, float, int]:
         """Wait for the job's end: when it was awarded, when it was settled, in Unix seconds, and how many audits it had."""
         marks: dict[str, float] = {}
-        done = self._customer.wait(job, on_event=lambda e: marks.setdefault(e.type, e.at.timestamp()), timeout_s=7200)
+
+        def note(event: wire.JobEvent) -> None:
+            marks.setdefault(event.type, event.at.timestamp())
+
+        done = self._customer.wait(job, on_event=note, timeout_s=7200)
         assert done.state == "settled", done
         return marks["award"], marks["finished"], done.audits["done"]
 

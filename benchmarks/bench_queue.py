@@ -26,6 +26,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from neuromation import wiring
+from neuromation.jobs import progress
 from neuromation.jobs import service as jobs
 from neuromation.jobs.model import Commit, JobKind, JobState, NewQuota, NewTask, TaskKind, TaskState
 from neuromation.kernel.hashing import merkle_root, sha256_hex
@@ -148,7 +149,7 @@ def check_and_close(url: str, job_id: str, tasks: int) -> None:
     """Every task was done once; the job's rows stay, as they do in life."""
     engine = wiring.connect(url)
     with engine.begin() as conn:
-        assert jobs.task_counts(conn, job_id)[TaskState.ACCEPTED] == tasks
+        assert progress.task_counts(conn, job_id)[TaskState.ACCEPTED] == tasks
         assert sum(q.taken for q in jobs.quotas_of(conn, job_id)) == tasks
         jobs.finish(conn, job_id, JobState.CANCELLED, now=datetime.now(UTC), reason="the benchmark is over")
     engine.dispose()
@@ -187,7 +188,7 @@ def show(runs: list[Run], peer: float | None) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--tasks", type=int, default=6_000)
+    parser.add_argument("--tasks", type=int, default=20_000)
     parser.add_argument("--batches", default="1,8,32")
     parser.add_argument("--claimers", default="1,2,4")
     parser.add_argument("--peer", choices=["ray", "none"], default="ray")

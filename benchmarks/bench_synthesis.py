@@ -181,7 +181,7 @@ def scaling(processes: int, units: int) -> float:
     workers = [context.Process(target=_work, args=(units, start, done)) for _ in range(processes)]
     for worker in workers:
         worker.start()
-    longest = max(done.get() for _ in workers)
+    longest: float = max(done.get() for _ in workers)
     for worker in workers:
         worker.join()
     return processes * units / longest
@@ -269,13 +269,14 @@ def peers_table(console: Console, arguments: argparse.Namespace) -> None:
         ):
             found[label] = peer_times(peer, python or sys.executable, paths)
     table = Table("renderer", "CPU-ms a frame", "times the default", "frames")
-    ours = statistics.median(found["exact (default)"])  # type: ignore[type-var]
+    ours = found["exact (default)"]
+    assert not isinstance(ours, str)
     for label, times in found.items():
         if isinstance(times, str):
             table.add_row(label, "-", times, "0")
         else:
             middle = statistics.median(times)
-            table.add_row(label, f"{middle:,.0f}", f"{middle / ours:.1f}", str(len(times)))
+            table.add_row(label, f"{middle:,.0f}", f"{middle / statistics.median(ours):.1f}", str(len(times)))
     console.print(table)
 
 

@@ -103,9 +103,11 @@ def reached(method: str, dimensions: int, noise: float, trials: int, repeats: in
     shares = []
     for seed in range(repeats):
         valley, rng = Valley.drawn(dimensions, noise, seed), unit_rng(seed, dimensions, "noise")
-        found = METHODS[method](
-            space, lambda params, v=valley, r=rng: v.gain(params) + v.noise * r.standard_normal(), trials, seed
-        )
+
+        def told(params: Mapping[str, float], valley: Valley = valley, rng: np.random.Generator = rng) -> float:
+            return valley.gain(params) + valley.noise * rng.standard_normal()
+
+        found = METHODS[method](space, told, trials, seed)
         shares.append(valley.gain(found))
     return float(np.mean(shares))
 
