@@ -109,11 +109,12 @@ class Course:
                 for node, mine in enumerate(self.shards)
             ]
             began = time.perf_counter()
-            for one in done:  # what it took to pack them
-                for before, after in pairwise([weights, *one.segments]):
+            for _, trained in done:  # what it took to pack them
+                for before, after in pairwise([weights, *trained.segments]):
                     diloco.settled(before, after)
-            deltas = [diloco.delta_of(weights, diloco.applied(weights, *one.deltas)) for one in done]
-            sent += sum(len(data) for one in done for data in one.deltas) + self.nodes * len(weights_to_bytes(weights))
+            deltas = [diloco.delta_of(weights, diloco.applied(weights, *packed)) for packed, _ in done]
+            sent += sum(len(data) for packed, _ in done for data in packed)
+            sent += self.nodes * len(weights_to_bytes(weights))
             weights, momentum = outer_step(weights, deltas, momentum)
             spent_s += time.perf_counter() - began
         return self.loss(weights), sent, spent_s / self.rounds

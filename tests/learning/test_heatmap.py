@@ -189,7 +189,8 @@ def test_it_learns_to_find_squares_and_to_tell_their_colours() -> None:
     detector = a_detector(deepest=8, score_min=0.3)
     pictures, targets = some_pictures(96)
     optimiser = torch.optim.AdamW(detector.parameters(), 4e-3)
-    for step in range(110):
+    for step in range(150):
+        optimiser.param_groups[0]["lr"] = 4e-3 if step < 105 else 1e-3
         chosen = [(8 * step + k) % 96 for k in range(8)]
         optimiser.zero_grad()
         detector.loss(pictures[chosen], [targets[n] for n in chosen]).backward()

@@ -20,7 +20,7 @@ Tell = Callable[[str, dict[str, Any]], None]
 
 UNDELIVERED_MAX = 2  # results that wait for the network in memory; then the slot waits, too
 END_S = 30.0
-GATHER_S = 1.0  # short tasks are committed together, while there are more to come
+GATHER_S = 2.0  # short tasks are committed together, while there are more to come
 GATHER_MAX = 32
 GATHER_LEAVES_MAX = 20_000  # keeps the body of a request below its limit
 

@@ -29,7 +29,7 @@ POLL_WAIT_S = 5.0
 LOOK_S = 0.2  # how often a node that has enough to do looks whether it still has
 BEAT_S = 2.0  # between polls while the node has all that it can hold, and how long one waits while it works
 UNREACHABLE_WAIT_S = 1.0
-PREFETCH_S = 1.5  # hold so many seconds of work in the queue: no slot waits for the network, and little lies idle here
+PREFETCH_S = 2.5  # hold so many seconds of work in the queue: no slot waits for the network, and little lies idle here
 PREFETCH_MAX = 16
 
 

@@ -58,7 +58,7 @@ def train(spec: Json, files: dict[str, Path], out: Path, progress: Progress, *, 
     from neuromation.learning.rounds import delta_file, train_locally
     from neuromation.learning.weights import weights_hash
 
-    done = train_locally(
+    deltas, done = train_locally(
         spec["model"],
         spec["config"],
         _samples(spec, files),
@@ -68,7 +68,7 @@ def train(spec: Json, files: dict[str, Path], out: Path, progress: Progress, *, 
         tell=lambda fraction: progress(fraction, "training"),
         **_recipe(spec),
     )
-    for number, delta in enumerate(done.deltas, 1):
+    for number, delta in enumerate(deltas, 1):
         (out / delta_file(number)).write_bytes(delta)
     losses = {"loss_first": done.metrics[0].loss_first, "loss_last": done.metrics[-1].loss_last}
     return _committed([weights_hash(w) for w in done.segments], metrics=losses)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from neuromation.learning import diloco
 from neuromation.learning.errors import BadRecipe
 from neuromation.learning.problem import Samples
-from neuromation.learning.training import SegmentMetrics, train_segments
+from neuromation.learning.training import Trained, train_segments
 from neuromation.learning.weights import Weights
 from neuromation.learning.zoo import initial_weights
 
@@ -64,28 +64,20 @@ class Course:
         return list(shards[replica :: self.replicas])
 
 
-@dataclass(frozen=True, slots=True)
-class Local:
-    """What a replica did in a round.
-
-    Attributes:
-        deltas: a segment each, compressed, from where the one before leads.
-        segments: where they lead, in order.
-        metrics: how each segment went.
-    """
-
-    deltas: list[bytes]
-    segments: list[Weights]
-    metrics: list[SegmentMetrics]
-
-
 def delta_file(segment: int) -> str:
     """The name under which the delta of a segment (from 1 on) is sent."""
     return f"segment-{segment}.delta"
 
 
-def train_locally(model: str, config: Mapping[str, object], samples: Samples, start: Weights, **task: Any) -> Local:
-    """A replica's part of a round, from the round's weights; `task` and errors are `train_segments`'."""
+def train_locally(
+    model: str, config: Mapping[str, object], samples: Samples, start: Weights, **task: Any
+) -> tuple[list[bytes], Trained]:
+    """A replica's part of a round, from the round's weights; `task` and errors are `train_segments`'.
+
+    Returns:
+        A compressed delta for each segment, from where the one before leads, and the training, whose weights are where
+        they lead.
+    """
     deltas: list[bytes] = []
 
     def settle(before: Weights, after: Weights) -> Weights:
@@ -93,8 +85,7 @@ def train_locally(model: str, config: Mapping[str, object], samples: Samples, st
         deltas.append(delta)
         return end
 
-    done = train_segments(model, config, samples, start, settle=settle, **task)
-    return Local(deltas, done.segments, done.metrics)
+    return deltas, train_segments(model, config, samples, start, settle=settle, **task)
 
 
 def outer_step(start: Weights, deltas: Sequence[Weights], momentum: Weights | None) -> tuple[Weights, Weights]:
@@ -127,8 +118,8 @@ def replay(
     for number in range(course.rounds):
         deltas = []
         for replica, mine in enumerate(samples):
-            done = train_locally(model, config, mine, weights, **course.task(number, replica))
-            deltas.append(diloco.delta_of(weights, done.segments[-1]))
+            _, done = train_locally(model, config, mine, weights, **course.task(number, replica))
+            deltas.append(diloco.delta_of(weights, done.weights))
             if tell is not None:
                 tell(number * course.replicas + replica + 1, course.rounds * course.replicas)
         weights, momentum = outer_step(weights, deltas, momentum)
