@@ -223,6 +223,7 @@ def test_a_large_upload_is_taken(customer: Caller) -> None:
         ({"surprise": 1}, 422, "surprise"),
         ({"params": {"slant": 1}}, 422, "slant_deg"),
         ({"params": {"slant_deg": 99}}, 422, "-30"),
+        ({"units": 100_010, "shard_units": 10}, 422, "the most is 10,000"),  # as a manifest may list
         ({"params": {"slant_deg": "far"}}, 422, "slant_deg"),
     ],
 )

@@ -11,7 +11,15 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from neuromation.kernel.hashing import canonical_json, hash_json, merkle_proof, merkle_root, proves, sha256_hex
+from neuromation.kernel.hashing import (
+    canonical_json,
+    hash_json,
+    merkle_proof,
+    merkle_root,
+    merkle_root_of_runs,
+    proves,
+    sha256_hex,
+)
 
 HASH = st.binary(max_size=8).map(sha256_hex)
 LEAVES = st.lists(HASH, min_size=1, max_size=40)
@@ -44,6 +52,17 @@ def test_known_roots_of_the_standard() -> None:
     assert merkle_root([]) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     # The tree of one empty leaf, from the test data of Certificate Transparency.
     assert merkle_root([""]) == "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+
+
+@given(st.lists(HASH, max_size=70), st.integers(1, 20))
+def test_runs_of_any_length_lead_to_the_root_of_all(leaves: list[str], length: int) -> None:
+    runs = [leaves[at : at + length] for at in range(0, len(leaves), length)]
+    assert merkle_root_of_runs([(run, merkle_root(run)) for run in runs]) == merkle_root(leaves)
+
+
+@given(st.lists(st.lists(HASH, max_size=9), max_size=9))
+def test_runs_of_different_lengths_lead_to_the_root_of_all(runs: list[list[str]]) -> None:
+    assert merkle_root_of_runs([(run, merkle_root(run)) for run in runs]) == merkle_root([x for r in runs for x in r])
 
 
 @given(LEAVES, st.data())

@@ -46,7 +46,22 @@ def merkle_root(leaf_hashes: Sequence[str]) -> str:
     """The root over unit hashes (hex) in order, 64 hex digits; of nothing, the sha256 of nothing (RFC 6962)."""
     if not leaf_hashes:
         return hashlib.sha256(b"").hexdigest()
-    row = _leaves(leaf_hashes)
+    return _top(_leaves(leaf_hashes))
+
+
+def merkle_root_of_runs(runs: Sequence[tuple[Sequence[str], str]]) -> str:
+    """The root over the leaves of many runs, one after another, each given with the root over its own leaves.
+
+    Equal runs of a power of two leaves are whole branches of the tree (the last run may be shorter): then their roots are
+    enough, and millions of leaves need not be hashed again. A wrong root of a run leads to a wrong root.
+    """
+    sizes = [len(leaves) for leaves, _ in runs]
+    if len(sizes) < 2 or not 0 < sizes[-1] <= sizes[0] or set(sizes[:-1]) != {sizes[0]} or sizes[0].bit_count() != 1:
+        return merkle_root([leaf for leaves, _ in runs for leaf in leaves])
+    return _top([bytes.fromhex(root) for _, root in runs])
+
+
+def _top(row: list[bytes]) -> str:
     while len(row) > 1:
         row = _above(row)
     return row[0].hex()

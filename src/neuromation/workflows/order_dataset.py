@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -24,9 +25,8 @@ from neuromation.workflows.plans import AuditOrder, Json, Plan, Rejected, order_
 from neuromation.workflows.world import World
 
 MICRO = 1_000_000
-SHARD_CU = 5.0  # a default shard: a few seconds of work on one core, which is what a node that vanishes loses
+SHARD_CU = 10.0  # a default shard at most: some three seconds of work on one core, which a node that vanishes loses
 SHARDS_MIN = 8  # so that a small order still spreads over a pool
-SHARDS_MAX = 100_000
 SHARD_FILE = "shard.parquet"
 REMEMBERED_MAX = 20_000  # shards
 
@@ -50,9 +50,9 @@ class DatasetWork:
                 f"{size:,} units of {order.generator} with these parameters do not fit into a shard; order at most {largest:,}"
             )
         tasks = -(-order.units // size)
-        if tasks > SHARDS_MAX:
+        if tasks > manifests.SHARDS_MAX:
             raise Invalid(
-                f"{order.units:,} units in shards of {size:,} are {tasks:,} shards; the most is {SHARDS_MAX:,}: use larger shards"
+                f"{order.units:,} units in shards of {size:,} are {tasks:,} shards; the most is {manifests.SHARDS_MAX:,}: use larger shards"
             )
         item = catalog.get_item(conn, order.generator, Viewer(customer), kind="generator")
         return Plan(
@@ -195,9 +195,14 @@ def share_max_bp(nodes_min: int) -> int:
 
 
 def default_shard_units(units: int, cu_per_unit: float) -> int:
-    """A shard of about SHARD_CU, smaller where an order would otherwise make fewer than SHARDS_MIN shards."""
-    by_work = max(1, int(SHARD_CU / cu_per_unit))
-    return max(1, min(by_work, -(-units // SHARDS_MIN), wire.SHARD_UNITS_MAX))
+    """A shard of at most SHARD_CU, smaller where an order would otherwise make fewer than SHARDS_MIN shards.
+
+    Whole branches of the data set's Merkle tree, a power of two, need no second hashing when it is assembled. An order of
+    very many units makes larger shards, no more than a data set may have.
+    """
+    by_work = 2 ** int(math.log2(max(1.0, SHARD_CU / cu_per_unit)))
+    by_count = -(-units // manifests.SHARDS_MAX)
+    return max(1, min(max(by_work, by_count), -(-units // SHARDS_MIN), wire.SHARD_UNITS_MAX))
 
 
 @lru_cache(maxsize=1_000)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from neuromation.kernel.hashing import canonical_json, merkle_root, sha256_hex
+from neuromation.kernel.hashing import canonical_json, merkle_root_of_runs, sha256_hex
 from neuromation.kernel.rng import SEED_MAX
 from neuromation.synthetic.errors import BadDataset
 from neuromation.synthetic.formats.recipe import CLASSES_MAX
@@ -152,7 +152,7 @@ def assemble(
         layers=[ManifestLayer(**asdict(layer)) for layer in generator.layers(params)],
         licence=licence,
         shards=[_entry(shard) for shard in ordered],
-        merkle_root=merkle_root([leaf for shard in ordered for leaf in shard.hashes]),
+        merkle_root=merkle_root_of_runs([(shard.hashes, shard.root) for shard in ordered]),
         created=created,
     )
 
