@@ -52,7 +52,8 @@ class DatasetWork:
         tasks = -(-order.units // size)
         if tasks > manifests.SHARDS_MAX:
             raise Invalid(
-                f"{order.units:,} units in shards of {size:,} are {tasks:,} shards; the most is {manifests.SHARDS_MAX:,}: use larger shards"
+                f"{order.units:,} units in shards of {size:,} are {tasks:,} shards; "
+                f"the most is {manifests.SHARDS_MAX:,}: use larger shards"
             )
         item = catalog.get_item(conn, order.generator, Viewer(customer), kind="generator")
         return Plan(
