@@ -201,7 +201,7 @@ def default_shard_units(units: int, cu_per_unit: float) -> int:
     Whole branches of the data set's Merkle tree, a power of two, need no second hashing when it is assembled. An order of
     very many units makes larger shards, no more than a data set may have.
     """
-    by_work = 2 ** int(math.log2(max(1.0, SHARD_CU / cu_per_unit)))
+    by_work = 1 << int(math.log2(max(1.0, SHARD_CU / cu_per_unit)))
     by_count = -(-units // manifests.SHARDS_MAX)
     return max(1, min(max(by_work, by_count), -(-units // SHARDS_MIN), wire.SHARD_UNITS_MAX))
 
