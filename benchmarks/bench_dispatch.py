@@ -7,9 +7,9 @@ the same two cores. The time of the platform runs from the award to the settled 
 
 A shard has as many units as the platform gives one by default. A machine's speed drifts by more than what is to be
 measured, so both sides take turns: the platform works on one order of all shards, and whenever another part of them is done
-its processes are stopped (SIGSTOP) while the pool makes as many. With 1,000 shards this takes about 50 minutes.
+its processes are stopped (SIGSTOP) while the pool makes as many. With 1,000 shards this takes most of an hour.
 
-    python benchmarks/bench_dispatch.py [--shards 1000] [--units 5000] [--turns 5]
+    python benchmarks/bench_dispatch.py [--shards 1000] [--units 8192] [--turns 20]
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def main() -> None:
     arguments.add_argument("--shards", type=int, default=1000)
     default = default_shard_units(10**6, get_generator("digits").cu_per_unit)
     arguments.add_argument("--units", type=int, default=default, help="units a shard; one is about half a millisecond")
-    arguments.add_argument("--turns", type=int, default=10, help="parts of the shards that the two sides make in turn")
+    arguments.add_argument("--turns", type=int, default=20, help="parts of the shards that the two sides make in turn")
     given = arguments.parse_args()
     console = Console()
     parts = [given.shards * turn // given.turns for turn in range(given.turns + 1)]
