@@ -4,7 +4,7 @@ One task is leased, committed with a root, a leaf and an output, and accepted, e
 fsync on. A batch is leased in one transaction and committed in one; accepted are up to 256 tasks in one, as the worker
 does. Each claimer is a process with a connection of its own. The table grows from run to run, as it does in life.
 
-    python benchmarks/bench_queue.py [--tasks 6000] [--batches 1,8,32] [--claimers 1,2,4] [--ray-python PATH]
+    python benchmarks/bench_queue.py [--tasks 20000] [--batches 1,8,32] [--claimers 1,2,4] [--ray-python PATH]
 """
 
 from __future__ import annotations
