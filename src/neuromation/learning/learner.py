@@ -24,6 +24,8 @@ class Learner(nn.Module):
     problem: Problem
     outputs: tuple[str, ...] = ("logits",)
     """Names of the raw outputs, as exported files call them."""
+    lists_objects: bool = False
+    """Whether raw outputs list the objects found, best first: where scores tie, no two runtimes order them alike."""
 
     @abstractmethod
     def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:

@@ -25,12 +25,16 @@ OPSET = 20
 DISAGREEMENT_MAX = 1e-3  # of logits, whose size is about 10; float32 in another order of sums differs by 1e-6 to 1e-5
 _DISAGREEMENT_SHARE = 1e-4  # of the largest value of an output, where outputs are larger than logits
 _BOX_MOVED_MAX_PX = 0.5
+_SCORE_MOVED_MAX = 1e-2
 _MASK_SAME_MIN = 0.999
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """ONNX Runtime against torch on the same inputs: the largest difference of a raw output, and equal answers."""
+    """ONNX Runtime against torch on the same inputs: the largest difference of a raw output, and equal answers.
+
+    Of networks that list objects it is the largest difference of two scores of the same object.
+    """
 
     samples: int
     max_abs_diff: float
@@ -99,7 +103,7 @@ def agreement(onnx_bytes: bytes, module: Learner, spec: InputSpec, inputs: NDArr
     """How far ONNX Runtime and torch agree on inputs (N, *spec.shape).
 
     Raises ExportDisagrees when a raw output differs by more than DISAGREEMENT_MAX (or a ten thousandth of the largest
-    value, when that is more), or a class that is no tie.
+    value, when that is more), or, of a network that lists objects, when one finds what the other does not.
     """
     session = onnx_session(onnx_bytes)
     fixed = session.get_inputs()[0].shape[0]
@@ -116,8 +120,11 @@ def agreement(onnx_bytes: bytes, module: Learner, spec: InputSpec, inputs: NDArr
                 f"the ONNX model answers with {[a.shape for a in left]} and torch with {[a.shape for a in right]}; "
                 "nothing is delivered"
             )
-        worst = max(worst, *(_difference(a, b) for a, b in zip(left, right, strict=True)))
+        if not module.lists_objects:
+            worst = max(worst, *(_difference(a, b) for a, b in zip(left, right, strict=True)))
     pairs = [(a, b) for x, y in zip(by_onnx, by_torch, strict=True) for a, b in _decoded(module, x, y)]
+    if module.lists_objects:
+        worst = max(_objects_apart(a, b) for a, b in pairs)
     return Agreement(len(inputs), worst, sum(_same(a, b) for a, b in pairs))
 
 
@@ -137,11 +144,39 @@ def _decoded(
     return list(zip(module.decode(left), module.decode(right), strict=True))
 
 
+def _objects_apart(left: Answer, right: Answer) -> float:
+    """The largest difference of two scores of the same object."""
+    assert isinstance(left, Boxes) and isinstance(right, Boxes), "a network that lists objects answers with boxes"
+    partners = object_partners(left, right)
+    if partners is None or left.scores is None or right.scores is None:
+        raise ExportDisagrees(
+            f"ONNX Runtime finds {len(left)} objects and torch {len(right)}, and they are not the same; nothing is delivered"
+        )
+    return float(np.max(np.abs(left.scores - right.scores[partners]), initial=0.0))
+
+
+def object_partners(left: Boxes, right: Boxes) -> NDArray[np.int64] | None:
+    """The place in `right` of every object of `left`, in whatever order; None when they are not the same objects."""
+    if len(left) != len(right):
+        return None
+    apart = np.abs(left.xywh[:, None] - right.xywh[None]).max(axis=2, initial=0.0)
+    is_other = (left.labels[:, None] != right.labels[None]) | (apart > _BOX_MOVED_MAX_PX)
+    if left.scores is not None and right.scores is not None:
+        is_other |= np.abs(left.scores[:, None] - right.scores[None]) > _SCORE_MOVED_MAX
+    apart[is_other] = np.inf
+    partners = np.empty(len(left), np.int64)
+    # Networks leave no two boxes of a class this close together, so that taking the nearest never takes another's.
+    for place in range(len(left)):
+        partners[place] = apart[place].argmin()
+        if apart[place, partners[place]] == np.inf:
+            return None
+        apart[:, partners[place]] = np.inf
+    return partners
+
+
 def _same(left: Answer, right: Answer) -> bool:
     if isinstance(left, Boxes) and isinstance(right, Boxes):
-        if len(left) != len(right) or not np.array_equal(left.labels, right.labels):
-            return False
-        return bool(np.allclose(left.xywh, right.xywh, rtol=0, atol=_BOX_MOVED_MAX_PX))
+        return object_partners(left, right) is not None
     if isinstance(left, Boxes) or isinstance(right, Boxes):
         return False
     if left.ndim == 1:

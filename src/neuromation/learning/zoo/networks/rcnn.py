@@ -27,6 +27,8 @@ class TwoStage(Learner):
     Mask R-CNN the probabilities (N, FOUND_MAX, 28, 28) of the pixels of each box. Padding has score 0.
     """
 
+    lists_objects = True
+
     def __init__(self, net: Any, *, height: int, width: int, masks: bool) -> None:
         super().__init__()
         self.problem = Problem.INSTANCE_SEGMENTATION if masks else Problem.DETECTION
