@@ -88,12 +88,14 @@ def mobile_run(data: bytes) -> Callable[[NDArray[np.float32]], Sequence[NDArray[
         from executorch.runtime import Runtime
 
         try:
-            method = Runtime.get().load_program(data).load_method("forward")
+            program = Runtime.get().load_program(data)
+            program.load_method("forward")
         except RuntimeError as error:
             raise BadExport(f"ExecuTorch cannot load this program ({str(error)[:120]})") from error
 
     def run(inputs: NDArray[np.float32]) -> Sequence[NDArray[np.float32]]:
-        return [output.numpy() for output in method.execute([_laid_out(inputs)])]
+        # Asked for each time: the method alone does not keep the program's bytes, from which it reads its weights.
+        return [output.numpy() for output in program.load_method("forward").execute([_laid_out(inputs)])]
 
     return run
 
