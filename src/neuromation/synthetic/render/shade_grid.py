@@ -20,6 +20,7 @@ from neuromation.synthetic.render.shadow import GROWS_X, GROWS_Y
 from neuromation.synthetic.render.shadow_seen import Maps, light_seen
 
 GRID_PX = 2  # every second pixel, across and down
+_STRIDES = (2, 1)  # places of the grid between those that are asked first, and then; half of what is settled before
 # How far light at neighbours may differ to be interpolated between them: on the grid itself, and in a picture.
 _AGREED, _AGREED_NEAR = np.float32(0.1), np.float32(0.4)
 _SHARP_TEXELS = 40.0  # a light whose shadows soften slower than this is asked at every place of the grid
@@ -205,69 +206,66 @@ def receivers_of(places: PlaceGrid, cam: Floats) -> Floats:
 
 def lights_seen(visible: Visibility, faces: FaceTable, width: int, grid: PlaceGrid, maps: Maps) -> Singles:
     """How much of every light the places of the grid see, float32 (rows * columns, lights), 0..1."""
-    layout = maps[4]
-    count = len(layout)
-    seen = np.ones((len(grid.places), count), dtype=np.float32)
-    for light in range(count):
-        if layout[light, 1]:
-            _ask(light, (visible.seen, width), faces.rows, (grid.places, grid.columns, grid.slack), maps, seen)
+    seen = np.ones((len(grid.places), len(maps[4])), dtype=np.float32)
+    _ask((visible.seen, width), faces.rows, (grid.places, grid.columns, grid.slack), maps, seen)
     return seen
 
 
 @kernel
-def _ask(
-    light: int,
-    visible: tuple[Ints, int],
-    faces: Singles,
-    grid: _Places,
-    maps: Maps,
-    seen: Singles,
-) -> None:
-    """Ask a light for every second row and column of the grid, then for the places between that these do not settle."""
+def _ask(visible: tuple[Ints, int], faces: Singles, grid: _Places, maps: Maps, seen: Singles) -> None:
+    """Ask the lights for a few rows and columns of the grid, then for the places between that these do not settle."""
     places, columns, _ = grid
     rows = len(places) // columns
-    frames = maps[3]
-    is_soft = min(frames[light, GROWS_X], frames[light, GROWS_Y]) >= _SHARP_TEXELS
-    for turn in range(4):
-        first_row, first_column = turn >> 1, turn & 1
-        for j in range(first_row, rows, 2):
-            for i in range(first_column, columns, 2):
+    frames, layout = maps[3], maps[4]
+    for turn in range(4 * len(_STRIDES)):
+        stride = _STRIDES[turn >> 2]
+        odd = (stride * (turn & 1), stride * (turn >> 1 & 1))
+        if turn and turn & 3 == 0:
+            continue  # what was settled when the stride was twice as wide
+        for j in range(odd[1], rows, 2 * stride):
+            for i in range(odd[0], columns, 2 * stride):
                 p = j * columns + i
                 if places[p, 2] <= _ZERO:
                     continue
                 t = visible[0][j * GRID_PX * visible[1] + i * GRID_PX, 0]
-                settled = -_ONE
-                if turn and is_soft:
-                    settled = _between(i, j, (first_column, first_row), grid, faces, t, seen, light)
-                if settled < _ZERO:
-                    settled = asked(light, (places[p, 0], places[p, 1], places[p, 2]), faces, t, maps)
-                seen[p, light] = settled
+                is_between = turn > 0 and _is_between(i, j, odd, grid, faces, t)
+                for light in range(len(layout)):
+                    if layout[light, 1] == 0:
+                        continue
+                    settled = -_ONE
+                    if is_between and min(frames[light, GROWS_X], frames[light, GROWS_Y]) >= _SHARP_TEXELS:
+                        settled = _between(p, columns, odd, seen, light)
+                    if settled < _ZERO:
+                        settled = asked(light, (places[p, 0], places[p, 1], places[p, 2]), faces, t, maps)
+                    seen[p, light] = settled
 
 
 @inlined
-def _between(
-    i: int,
-    j: int,
-    odd: tuple[int, int],
-    grid: _Places,
-    faces: Singles,
-    t: int,
-    seen: Singles,
-    light: int,
-) -> np.float32:
-    """The light at a place from its neighbours that were asked, where they lie in its plane and agree; else -1."""
+def _beside(p: int, columns: int, odd: tuple[int, int], corner: int) -> int:
+    """Which place of the grid lies `odd` columns and rows beside another, to one of four sides."""
+    return p + ((corner & 1) * 2 - 1) * odd[0] + ((corner >> 1) * 2 - 1) * odd[1] * columns
+
+
+@inlined
+def _is_between(i: int, j: int, odd: tuple[int, int], grid: _Places, faces: Singles, t: int) -> bool:
+    """Whether all neighbours of a place that were asked lie in its plane."""
     places, columns, slack = grid
+    if i < odd[0] or j < odd[1] or i + odd[0] >= columns or (j + odd[1]) * columns >= len(places):
+        return False
+    p = j * columns + i
+    # With one of the two steps zero the second half repeats the first: the same two places.
+    for corner in range(0, 4, 1 if odd[0] and odd[1] else 3):
+        if not near_plane(faces, t, places, _beside(p, columns, odd, corner), slack):
+            return False
+    return True
+
+
+@inlined
+def _between(p: int, columns: int, odd: tuple[int, int], seen: Singles, light: int) -> np.float32:
+    """The light at a place from its neighbours that were asked, where they agree; else -1."""
     least, most, total = _TWO, -_ONE, _ZERO
     for corner in range(4):
-        di = (2 * (corner & 1) - 1) * odd[0]
-        dj = (2 * (corner >> 1) - 1) * odd[1]
-        column, row = i + di, j + dj
-        if column < 0 or row < 0 or column >= columns or row * columns >= len(places):
-            return -_ONE
-        p = row * columns + column
-        if not near_plane(faces, t, places, p, slack):
-            return -_ONE
-        there = seen[p, light]
+        there = seen[_beside(p, columns, odd, corner), light]
         least, most = min(least, there), max(most, there)
         total += there
     return total * _QUARTER if most - least <= _AGREED else -_ONE

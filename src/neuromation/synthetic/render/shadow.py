@@ -30,6 +30,7 @@ FAR = np.float32(1e30)  # of a texel that sees nothing
 _BORDER_TEXELS = 5.0
 _SPREAD_MAX = 6.0  # tangent of the widest angle that an area light's map covers
 _HALF_DEGREE = 0.008726646259971648
+_OUTSIDE = 1e-9  # how far outside a triangle a texel still belongs to it, share of a corner
 
 # Columns of a light's row: its map's axes (9), origin (3), whether it is seen in perspective, texels for a unit across and
 # down and where 0 lies, how fast a penumbra grows across and down, bias (metres), nearest depth in the map.
@@ -83,9 +84,10 @@ def shadow_maps(
     frames = np.zeros((len(lights), SHADOW_COLUMNS))
     layout = np.zeros((len(lights), 3), dtype=np.int64)
     total = 0
+    middle = receivers.sum(axis=0) / max(1, len(receivers))
     for place, light in enumerate(lights):
         texels = side if place < 2 else side // 2
-        fitted = _frame(light, receivers, texels, frames, place)
+        fitted = len(receivers) > 0 and _frame(light, receivers, middle, texels, frames, place)
         layout[place] = total, texels if fitted else 0, texels.bit_length()
         if fitted:
             total += (4 * texels * texels - 1) // 3
@@ -102,17 +104,14 @@ def shadow_maps(
     return maps
 
 
-def _frame(light: Sun | AreaLight, receivers: Floats, side: int, frames: Floats, place: int) -> bool:
-    """Aim a light's map at the receivers; False when it lights none of them."""
-    if not len(receivers):
-        return False
+def _frame(light: Sun | AreaLight, receivers: Floats, middle: Floats, side: int, frames: Floats, place: int) -> bool:
+    """Aim a light's map at the receivers, whose mean is `middle`; False when it lights none of them."""
     frame = frames[place]
     if isinstance(light, Sun):
         ahead = _normalised(light.direction)
         aside: Vector = (0.0, 0.0, 1.0) if abs(ahead[2]) < 0.9 else (1.0, 0.0, 0.0)
         origin: Vector = (0.0, 0.0, 0.0)
     else:
-        middle = receivers.sum(axis=0) / len(receivers)
         origin = light.position
         ahead = _normalised((middle[0] - origin[0], middle[1] - origin[1], middle[2] - origin[2]))
         shines = _normalised(_cross(light.u, light.v))
@@ -125,10 +124,10 @@ def _frame(light: Sun | AreaLight, receivers: Floats, side: int, frames: Floats,
     right = _cross(down, ahead)
     frame[0:12] = *right, *down, *ahead, *origin
     frame[PERSPECTIVE] = isinstance(light, AreaLight)
-    return _fit(light, receivers, side, frames, place)
+    return _fit(light, receivers, middle, side, frames, place)
 
 
-def _fit(light: Sun | AreaLight, receivers: Floats, side: int, frames: Floats, place: int) -> bool:
+def _fit(light: Sun | AreaLight, receivers: Floats, middle: Floats, side: int, frames: Floats, place: int) -> bool:
     frame = frames[place]
     left, top, right, bottom = _bounds(receivers, frames, place)
     if right < left:
@@ -147,7 +146,6 @@ def _fit(light: Sun | AreaLight, receivers: Floats, side: int, frames: Floats, p
         y_axis: Vector = (float(frame[3]), float(frame[4]), float(frame[5]))
         across = abs(_dot(light.u, x_axis)) + abs(_dot(light.v, x_axis))
         down = abs(_dot(light.u, y_axis)) + abs(_dot(light.v, y_axis))
-        middle = receivers.sum(axis=0) / len(receivers)
         away = float(((middle - np.array(light.position)) ** 2).sum()) ** 0.5
         texel_m = max(width, height) / usable * away
     frame[GROWS_X], frame[GROWS_Y] = across * frame[SCALE_X], down * frame[SCALE_Y]
@@ -236,22 +234,58 @@ def _draw_depths(
         ax, bx = (yb - yc) * inverse, (yc - ya) * inverse
         ay, by = (xc - xb) * inverse, (xa - xc) * inverse
         tx, ty = ax * (ta - tc) + bx * (tb - tc), ay * (ta - tc) + by * (tb - tc)
+        ac, bc, tc = -xc * ax - yc * ay, -xc * bx - yc * by, tc - xc * tx - yc * ty
+        slopes = (ax, bx, -ax - bx)
+        inverses = (1.0 / ax, 1.0 / bx, 1.0 / slopes[2])
         for y in range(top, bottom + 1):
-            wa0, wb0, t0 = (y - yc) * ay - xc * ax, (y - yc) * by - xc * bx, tc + (y - yc) * ty - xc * tx
-            for x in range(left, right + 1):
-                wa, wb = wa0 + x * ax, wb0 + x * bx
-                if wa < -1e-9 or wb < -1e-9 or wa + wb > 1.0 + 1e-9:
-                    continue
-                depth = np.float32(min(most, max(least, t0 + x * tx)))
+            wa, wb = ac + y * ay, bc + y * by
+            first, last = _span((wa, wb, 1.0 - wa - wb), slopes, inverses, left, right)
+            start = tc + y * ty
+            if not cut:
+                _fill_row(depths, y * side, first, last, (start, tx, least, most))
+                continue
+            for x in range(first, last + 1):
+                depth = np.float32(min(most, max(least, start + x * tx)))
                 if depth >= depths[y * side + x]:
                     continue
-                if cut:
-                    corner, wc = uvs[source[t]], 1.0 - wa - wb
-                    u = wa * corner[0, 0] + wb * corner[1, 0] + wc * corner[2, 0]
-                    v = wa * corner[0, 1] + wb * corner[1, 1] + wc * corner[2, 1]
-                    if is_hole(textures[0], textures[1], int(materials[row, TEXTURE]), u, v):
-                        continue
-                depths[y * side + x] = depth
+                corner, share_a, share_b = uvs[source[t]], wa + x * ax, wb + x * bx
+                share_c = 1.0 - share_a - share_b
+                u = share_a * corner[0, 0] + share_b * corner[1, 0] + share_c * corner[2, 0]
+                v = share_a * corner[0, 1] + share_b * corner[1, 1] + share_c * corner[2, 1]
+                if not is_hole(textures[0], textures[1], int(materials[row, TEXTURE]), u, v):
+                    depths[y * side + x] = depth
+
+
+@inlined
+def _span(
+    starts: tuple[float, float, float],
+    slopes: tuple[float, float, float],
+    inverses: tuple[float, float, float],
+    left: int,
+    right: int,
+) -> tuple[int, int]:
+    """The first and the last texel of a row in which a triangle lies, whose corners' weights are starts + x * slopes."""
+    low, high = float(left), float(right)
+    for corner in range(3):
+        border = (-_OUTSIDE - starts[corner]) * inverses[corner]
+        if slopes[corner] > 0.0:
+            low = max(low, border)
+        elif slopes[corner] < 0.0:
+            high = min(high, border)
+        elif starts[corner] < -_OUTSIDE:
+            high = low - 1.0
+    # Before they become whole numbers, which may be far away, they are brought near.
+    return int(np.ceil(min(low, right + 1.0))), int(np.floor(max(high, left - 1.0)))
+
+
+@inlined
+def _fill_row(depths: Singles, row: int, first: int, last: int, plane: tuple[float, float, float, float]) -> None:
+    """Keep the least depth at the texels of a row. Nothing branches, so that several are done at once."""
+    start, slope, least, most = plane
+    for x in range(np.int32(first), np.int32(last + 1)):
+        depth = np.float32(min(most, max(least, start + x * slope)))
+        before = depths[row + x]
+        depths[row + x] = depth if depth < before else before
 
 
 @kernel
